@@ -1,0 +1,3 @@
+"""act: changes to what shall happen: tasks, flags, messages."""
+
+from __future__ import annotations

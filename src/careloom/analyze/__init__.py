@@ -1,0 +1,3 @@
+"""analyze: what is known to what it means: scores, models, forecasts."""
+
+from __future__ import annotations

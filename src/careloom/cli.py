@@ -1,0 +1,3 @@
+"""cli: the careloom command."""
+
+from __future__ import annotations

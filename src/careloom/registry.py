@@ -1,0 +1,28 @@
+"""registry: the table of contents. Every mapper, station, timer and check, one line each.
+
+A value is `module:attribute`; it is imported on first use. tests/test_registry.py resolves all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+MAPPERS: dict[str, str] = {}
+"""Event kind -> `to_resources(event, current) -> Conversion`."""
+
+STATIONS: dict[str, str] = {}
+"""Station -> `f(change, read) -> list[Resource]`; its module names the types it hears in TYPES."""
+
+TIMERS: dict[str, str] = {}
+"""Timer -> `f(now, read) -> list[Resource]`; asked about once a second of the running clock."""
+
+CHECKS: dict[str, str] = {}
+"""Check of `careloom verify` -> `f(settings) -> list[Figure]`."""
+
+
+def load(target: str) -> Callable[..., Any]:
+    """Import `module:attribute`."""
+    module, _, attribute = target.partition(":")
+    return getattr(import_module(module), attribute)

@@ -1,0 +1,84 @@
+"""settings: every setting, its type, default and meaning. The only reader of the environment.
+
+A setting `mllp_port` is read from the variable CARELOOM_MLLP_PORT. docs/reference/settings.md lists them all.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+
+def _default_home() -> Path:
+    # The database server never runs as root, and its user cannot enter /root: a service directory serves it.
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        return Path("/var/lib/careloom")
+    return Path.home() / ".local" / "share" / "careloom"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings of one running careloom."""
+
+    home: Path = field(default_factory=_default_home)
+    """Where the embedded database, blobs, logs and run files live."""
+    database_url: str = ""
+    """A PostgreSQL 16+ URL. Empty: a database is found or embedded under `home`."""
+    host: str = "127.0.0.1"
+    """Address that the web server and the listeners bind."""
+    port: int = 8080
+    """Port of the web server (pages and /fhir)."""
+    mllp_port: int = 2575
+    """Port of the MLLP listener for HL7 v2; 0 switches it off."""
+    mllp_source: str = ""
+    """Name of the source for MLLP messages; empty: MSH-3 and MSH-4 of each message name it."""
+    mllp_tls_cert: str = ""
+    """PEM file with certificate and key; set, the MLLP listener speaks TLS."""
+    watch_folder: str = ""
+    """Folder whose files are taken in as they appear; empty: no folder is watched."""
+    time_zone: str = "UTC"
+    """IANA zone of timestamps that come without one, and of the pages."""
+    day_first: bool = False
+    """True: a numeric date 03/04/2020 in a source is 3 April."""
+    log_level: str = "info"
+    """debug, info, warning or error."""
+    conformance: Path = Path("../shared/data")
+    """Where public conformance suites lie; tests and benches that need one skip where it is absent."""
+    demo: bool = False
+    """True: pages carry the banner of synthetic data, and the sign-in page lists the demo users."""
+    escalate_after_minutes: float = 10.0
+    """An unacknowledged task climbs to the next role after this time; scaled by the demo's clock."""
+    workers: int = 0
+    """Processes that `load` uses; 0: one for each core."""
+
+
+def settings_from(environment: Mapping[str, str] | None = None, **overrides: object) -> Settings:
+    """Read settings from the environment; `overrides` (from the command line) win where they are not None.
+
+    >>> settings_from({"CARELOOM_PORT": "9000"}).port
+    9000
+    """
+    environment = os.environ if environment is None else environment
+    values: dict[str, object] = {}
+    for setting in fields(Settings):
+        text = environment.get(f"CARELOOM_{setting.name.upper()}")
+        if text is not None:
+            values[setting.name] = _typed(str(setting.type), text)
+    values.update({name: value for name, value in overrides.items() if value is not None})
+    return Settings(**values)  # pyright: ignore[reportArgumentType]
+
+
+def _typed(kind: str, text: str) -> object:
+    match kind:
+        case "int":
+            return int(text)
+        case "float":
+            return float(text)
+        case "bool":
+            return text.strip().lower() in {"1", "true", "yes", "on"}
+        case "Path":
+            return Path(text).expanduser()
+        case _:
+            return text

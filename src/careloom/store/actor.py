@@ -1,0 +1,42 @@
+"""store.actor: for whom a read is opened, and what that role may see. Denied by default.
+
+Room: store. May import: nothing of careloom. Every path (search, include, history, pages, stream) reads as an actor.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """A person, system or station. `patients` None: all; else only these compartments (`Patient/7`)."""
+
+    id: str
+    roles: frozenset[str] = field(default_factory=frozenset)
+    patients: frozenset[str] | None = None
+
+
+ROLES: dict[str, frozenset[str]] = {
+    "nurse": frozenset({"clinical.read", "task.write", "event.read", "page"}),
+    "physician": frozenset({"clinical.read", "clinical.write", "task.write", "event.read", "page"}),
+    "integration": frozenset(
+        {"event.read", "event.write", "event.drive", "clinical.read", "clinical.write", "page"}
+    ),
+    "admin": frozenset({"account.write", "system.read", "audit.read", "page"}),
+    "source": frozenset({"event.write", "clinical.read", "clinical.write"}),
+    "station": frozenset({"clinical.read", "clinical.write", "task.write", "event.read"}),
+}
+"""What each role may do; a role that is not listed may do nothing."""
+
+STATION = Actor("careloom", frozenset({"station"}))
+"""careloom itself: identity, scores, rules."""
+
+
+def may(actor: Actor, right: str) -> bool:
+    """True if one of the actor's roles holds the right.
+
+    >>> may(Actor("a", frozenset({"admin"})), "clinical.read")
+    False
+    """
+    return any(right in ROLES.get(role, frozenset()) for role in actor.roles)

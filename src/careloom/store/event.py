@@ -1,0 +1,54 @@
+"""store.event: one arrival, byte for byte, kept for ever: the words for it that every room uses.
+
+Room: store. May import: fhir. What keeps them in PostgreSQL is store.events.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from careloom.fhir.outcome import Issue
+
+EventStatus = Literal["received", "done", "quarantined", "superseded"]
+"""received: kept, not yet mapped; done: its resources are committed; quarantined: a person must look."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Bytes at the door: what a listener hands to flow."""
+
+    source: str
+    """Which system sent it (`ehr`, `lab` ...)."""
+    kind: str
+    """How to read it: a key of registry.MAPPERS (`hl7v2`), or `fhir` (a bundle or resource)."""
+    body: bytes
+    key: str = ""
+    """The sender's own id of it (MSH-10, a file's hash); a resend has the same source, key and body."""
+    received: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One kept arrival."""
+
+    id: int
+    source: str
+    kind: str
+    body: bytes
+    key: str
+    received: datetime
+    status: EventStatus
+    attempts: int = 0
+    issues: tuple[Issue, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What flow answers when an arrival is kept; a listener makes its ACK of it."""
+
+    event_id: int
+    status: EventStatus
+    is_duplicate: bool = False
+    issues: tuple[Issue, ...] = field(default=())

@@ -1,0 +1,3 @@
+"""unify: events to resources; many patients to one person."""
+
+from __future__ import annotations

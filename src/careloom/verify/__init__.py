@@ -1,0 +1,3 @@
+"""verify: every claim measured again, by name."""
+
+from __future__ import annotations
