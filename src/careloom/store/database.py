@@ -1,0 +1,232 @@
+"""store.database: connections to PostgreSQL, transactions, migrations and notifications.
+
+Room: store. May import: fhir.outcome. Touches: the database.
+https://www.psycopg.org/psycopg3/docs/basic/transactions.html
+
+The pool is our own sixty lines rather than a package with worker threads: bounded, last in first out, safe among
+threads, and a connection that the server has closed meanwhile is seen before it is handed out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import selectors
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg.pq import TransactionStatus
+from psycopg.sql import SQL, Identifier
+
+from careloom.fhir.outcome import Issue, OutcomeError
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+"""What `Database.connection()` gives; the name by which other files of store annotate it."""
+
+MIGRATION_LOCK = 4_214_001
+"""An arbitrary number: whoever migrates this database holds the advisory lock of it."""
+
+DDL_OF_MIGRATIONS = """
+CREATE TABLE IF NOT EXISTS migration (
+  name text PRIMARY KEY, checksum text NOT NULL, applied timestamptz NOT NULL DEFAULT now())
+"""
+
+
+class Notification(NamedTuple):
+    """One NOTIFY."""
+
+    channel: str
+    payload: str
+
+
+class Database:
+    """A bounded pool of connections to one database. Threads share it; each process opens its own."""
+
+    def __init__(self, url: str, *, size: int = 16, wait_s: float = 30.0) -> None:
+        self.url = url
+        self._wait_s = wait_s
+        self._free = threading.BoundedSemaphore(size)
+        self._idle: list[Connection] = []
+        self._guard = threading.Lock()
+        self._pid = os.getpid()
+
+    @contextmanager
+    def connection(self) -> Generator[Connection]:
+        """One transaction: committed at the end of the block, rolled back when it raises.
+
+        Raises OutcomeError `transient` when the database does not answer, `throttled` when no connection gets free.
+        """
+        with self._borrowed() as connection:
+            try:
+                yield connection
+            except BaseException:
+                with suppress(psycopg.Error):
+                    connection.rollback()
+                raise
+            connection.commit()
+
+    @contextmanager
+    def autocommit(self) -> Generator[Connection]:
+        """A connection whose every statement is its own transaction."""
+        with self._borrowed() as connection:
+            connection.autocommit = True
+            try:
+                yield connection
+            finally:
+                with suppress(psycopg.Error):
+                    connection.autocommit = False
+
+    def migrate(self) -> list[str]:
+        """Apply the numbered files of `store/migrations` that this database has not seen; return their names.
+
+        All or none, once, however many processes ask. Raises OutcomeError `conflict` when a file that was applied
+        has changed since, or when the database has seen one that this version of careloom does not know.
+        """
+        scripts = migrations()
+        with self.connection() as connection:
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", [MIGRATION_LOCK])
+            connection.execute(DDL_OF_MIGRATIONS)
+            seen = dict(connection.execute("SELECT name, checksum FROM migration").fetchall())
+            _refuse_drift(seen, scripts)
+            missing = [name for name in sorted(scripts) if name not in seen]
+            for name in missing:
+                connection.execute(scripts[name])
+                connection.execute("INSERT INTO migration VALUES (%s, %s)", [name, _checksum(scripts[name])])
+        return missing
+
+    @contextmanager
+    def listen(self, *channels: str) -> Generator[Listener]:
+        """Hear NOTIFY on these channels, on a connection outside of the pool."""
+        listener = Listener(self.url, channels)
+        try:
+            yield listener
+        finally:
+            listener.close()
+
+    def close(self) -> None:
+        """Close the idle connections; those in use close when they come back."""
+        with self._guard:
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
+    @contextmanager
+    def _borrowed(self) -> Generator[Connection]:
+        if not self._free.acquire(timeout=self._wait_s):
+            text = f"No database connection got free within {self._wait_s:.0f} s: try again."
+            raise OutcomeError(Issue("throttled", text))
+        try:
+            connection = self._taken() or connect(self.url)
+            try:
+                yield connection
+            finally:
+                self._returned(connection)
+        finally:
+            self._free.release()
+
+    def _taken(self) -> Connection | None:
+        with self._guard:
+            if self._pid != os.getpid():
+                # A fork shares its parent's sockets: forget them without closing, for they are the parent's.
+                self._idle, self._pid = [], os.getpid()
+            while self._idle:
+                connection = self._idle.pop()
+                if _is_quiet(connection):
+                    return connection
+                connection.close()
+        return None
+
+    def _returned(self, connection: Connection) -> None:
+        if connection.closed or connection.info.transaction_status != TransactionStatus.IDLE:
+            connection.close()
+            return
+        with self._guard:
+            self._idle.append(connection)
+
+
+class Listener:
+    """Hears NOTIFY; opens its connection again when the server went away."""
+
+    def __init__(self, url: str, channels: tuple[str, ...]) -> None:
+        self._url = url
+        self._channels = channels
+        self._connection: Connection | None = self._opened()
+
+    def wait(self, timeout_s: float) -> list[Notification]:
+        """What was notified, as soon as there is something; empty after `timeout_s`.
+
+        A notification may be lost while the server is away: ask the tables at each return, not only at news.
+        """
+        try:
+            if self._connection is None:
+                self._connection = self._opened()
+            heard = self._connection.notifies(timeout=timeout_s, stop_after=1)
+            return [Notification(notice.channel, notice.payload) for notice in heard]
+        except psycopg.OperationalError:
+            self.close()
+            return []
+
+    def close(self) -> None:
+        """Close the connection."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _opened(self) -> Connection:
+        connection = connect(self._url)
+        connection.autocommit = True
+        for channel in self._channels:
+            connection.execute(SQL("LISTEN {}").format(Identifier(channel)))
+        return connection
+
+
+def connect(url: str) -> Connection:
+    """A new connection in UTC. Raises OutcomeError `transient` when the database does not answer."""
+    try:
+        return psycopg.connect(
+            url, connect_timeout=10, application_name="careloom", options="-c timezone=UTC"
+        )
+    except psycopg.OperationalError as error:
+        why = " ".join(str(error).split())
+        raise OutcomeError(Issue("transient", f"The database does not answer: {why}")) from error
+
+
+def is_transient(error: BaseException) -> bool:
+    """True if doing the same again may help: a lost connection, a deadlock, a serialization failure."""
+    if isinstance(error, OutcomeError):
+        return any(issue.code in ("transient", "throttled", "lock-error") for issue in error.issues)
+    return isinstance(error, psycopg.OperationalError)
+
+
+def migrations() -> dict[str, bytes]:
+    """Name -> SQL of every migration this version brings."""
+    folder = files("careloom.store") / "migrations"
+    return {entry.name: entry.read_bytes() for entry in folder.iterdir() if entry.name.endswith(".sql")}
+
+
+def _refuse_drift(seen: dict[str, str], scripts: dict[str, bytes]) -> None:
+    unknown = sorted(set(seen) - set(scripts))
+    if unknown:
+        text = f"The database was migrated by a newer careloom ({unknown[0]}): install that version."
+        raise OutcomeError(Issue("conflict", text))
+    changed = sorted(name for name, checksum in seen.items() if checksum != _checksum(scripts[name]))
+    if changed:
+        text = f"The migration {changed[0]} has changed since it was applied: a migration is never edited."
+        raise OutcomeError(Issue("conflict", text))
+
+
+def _checksum(script: bytes) -> str:
+    return hashlib.sha256(script).hexdigest()
+
+
+def _is_quiet(connection: Connection) -> bool:
+    """False if the server has closed the connection (or said something unasked): then it is not worth reusing."""
+    if connection.closed:
+        return False
+    with selectors.DefaultSelector() as selector:
+        selector.register(connection.fileno(), selectors.EVENT_READ)
+        return not selector.select(timeout=0)

@@ -1,0 +1,90 @@
+"""Fixtures of all rooms: one PostgreSQL for the test run, a fresh migrated database for each test that asks."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from careloom.settings import Settings
+from careloom.store.database import Database, migrations
+from careloom.store.server import Place, ensure, halt
+
+# A crash of the machine may cost the test database; a crash of a server under test has its own server.
+FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "128MB"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        _sweep()
+
+
+@pytest.fixture(scope="session")
+def postgres_home(request: pytest.FixtureRequest) -> Path:
+    """The home of the run's server. Not under tmp_path, which the server's own user may not enter when root tests."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID") or f"single-{os.getpid()}"
+    return Path(tempfile.gettempdir()) / f"careloom-test-{run[:16]}"
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres_home: Path) -> Iterator[str]:
+    """The URL of an embedded server, shared by the workers of one run; the last of them stops it."""
+    server = ensure(Settings(home=postgres_home), options=FAST)
+    yield server.url
+    server.stop()
+    if server.place and not (server.place.data / "postmaster.pid").exists():
+        shutil.rmtree(postgres_home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def template(postgres_url: str, postgres_home: Path) -> str:
+    """The name of a database that has every migration."""
+    checksum = hashlib.sha256(b"".join(script for _, script in sorted(migrations().items()))).hexdigest()
+    name = f"template_{checksum[:12]}"
+    with (
+        (postgres_home / "template.lock").open("a") as lock,
+        psycopg.connect(postgres_url, autocommit=True) as root,
+    ):
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not root.execute("SELECT FROM pg_database WHERE datname = %s", [name]).rowcount:
+            root.execute(f'CREATE DATABASE "{name}_half"'.encode())
+            half = Database(named(postgres_url, f"{name}_half"))
+            half.migrate()
+            half.close()
+            root.execute(f'ALTER DATABASE "{name}_half" RENAME TO "{name}"'.encode())
+    return name
+
+
+@pytest.fixture
+def database(postgres_url: str, template: str) -> Iterator[Database]:
+    """A fresh database with every migration applied; gone after the test."""
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(postgres_url, autocommit=True) as root:
+        root.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())
+        fresh = Database(named(postgres_url, name))
+        yield fresh
+        fresh.close()
+        root.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
+
+
+def named(url: str, database: str) -> str:
+    """The same server, another database."""
+    return url.replace("/careloom?", f"/{database}?")
+
+
+def _sweep() -> None:
+    """Stop and remove servers of earlier runs that were killed: nobody holds their lock any more."""
+    for home in Path(tempfile.gettempdir()).glob("careloom-test-*"):
+        with contextlib.suppress(OSError), (home / "database" / "users.lock").open("r+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            halt(Place(home / "database"))
+            shutil.rmtree(home, ignore_errors=True)
