@@ -35,7 +35,6 @@ def test_a_resend_answers_with_the_first_receipt_and_what_became_of_it(database:
             connection,
             first.event_id,
             "quarantined",
-            now=NOW,
             issues=[Issue("required", "No name.", "PID-5")],
         )
         again = keep(connection, MESSAGE, NOW + timedelta(hours=1))
