@@ -1,0 +1,187 @@
+"""fhir.extractor: compiles the search parameters of one resource type to one Python function.
+
+Room: fhir. May import: fhir.facts, fhir.searchpath, fhir.indexvalue, fhir.instant. Standard: https://hl7.org/fhir/R4/search.html
+
+All routes of a type are merged into one tree, so that each element is visited once however many parameters read
+it, and the tree is written out as source. Interpreting the paths one by one costs several times as much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from textwrap import indent
+from typing import Any
+
+from careloom.fhir import indexvalue
+from careloom.fhir.facts import facts
+from careloom.fhir.instant import interval, period, timing
+from careloom.fhir.searchpath import Hop, Key, Resolves, Route, Where, routes
+
+Extractor = Callable[..., None]
+
+# What is indexed for (type of parameter, type of element), as source. `{v}` is the element. A line that names
+# `{id}` is written once for each parameter that reads the element.
+_CODING = "token(({id}, {v}.get('system'), {v}.get('code')))"
+_PLAIN = "token(({id}, None, {v}))"
+_STRING = "string(({id}, normalised({v})))"
+_MOMENT = "lo, hi = interval({v})\ndate(({id}, lo, hi))"
+_CANONICAL = "for text in canonical_keys({v}):\n    reference(({id}, text))"
+_QUANTITY = "add_quantity(quantity, {id}, {v})"
+_NUMBER = "quantity(({id}, None, None, number({v}), number({v})))"
+_URI = "uri(({id}, {v}))"
+_RULES: dict[tuple[str, str], str] = {
+    ("token", "CodeableConcept"): (
+        "for c in {v}.get('coding', ()):\n    s, k = c.get('system'), c.get('code')\n    token(({id}, s, k))"
+    ),
+    ("token", "Coding"): _CODING,
+    ("token", "Identifier"): "token(({id}, {v}.get('system'), {v}.get('value')))",
+    ("token", "ContactPoint"): "token(({id}, None, {v}.get('value')))",
+    ("token", "boolean"): "token(({id}, None, 'true' if {v} else 'false'))",
+    ("token", "code"): _PLAIN,
+    ("token", "id"): _PLAIN,
+    ("token", "string"): _PLAIN,
+    ("token", "uri"): _PLAIN,
+    ("string", "string"): _STRING,
+    ("string", "markdown"): _STRING,
+    ("string", "HumanName"): "for text in human_name_strings({v}):\n    string(({id}, text))",
+    ("string", "Address"): "for text in address_strings({v}):\n    string(({id}, text))",
+    ("date", "date"): _MOMENT,
+    ("date", "dateTime"): _MOMENT,
+    ("date", "instant"): _MOMENT,
+    ("date", "Period"): "span = period({v})\nif span is not None:\n    date(({id}, *span))",
+    ("date", "Timing"): "span = timing({v})\nif span is not None:\n    date(({id}, *span))",
+    ("reference", "Reference"): (
+        "text = {v}.get('reference')\n"
+        "if text is not None and text[:1] != '#':\n"
+        "    text = reference_key(text)\n"
+        "    reference(({id}, text))\n"
+        "named = {v}.get('identifier')\n"
+        "if named is not None:\n"
+        "    token(({id}, named.get('system'), named.get('value')))"
+    ),
+    ("reference", "canonical"): _CANONICAL,
+    ("reference", "uri"): _CANONICAL,
+    (
+        "reference",
+        "Resource",
+    ): "if 'id' in {v}:\n    reference(({id}, {v}['resourceType'] + '/' + {v}['id']))",
+    ("quantity", "Quantity"): _QUANTITY,
+    ("quantity", "Age"): _QUANTITY,
+    ("quantity", "Duration"): _QUANTITY,
+    ("quantity", "Money"): (
+        "if 'value' in {v}:\n"
+        "    n = number({v}['value'])\n"
+        "    quantity(({id}, 'urn:iso:std:iso:4217', {v}.get('currency'), n, n))"
+    ),
+    ("quantity", "Range"): "add_range(quantity, {id}, {v})",
+    ("quantity", "SampledData"): "add_sampled_data(quantity, {id}, {v})",
+    ("number", "decimal"): _NUMBER,
+    ("number", "integer"): _NUMBER,
+    ("number", "Range"): "add_range(quantity, {id}, {v})",
+    ("uri", "uri"): _URI,
+    ("uri", "url"): _URI,
+    ("uri", "canonical"): _URI,
+}
+_NAMES: dict[str, Any] = {
+    "interval": interval,
+    "period": period,
+    "timing": timing,
+    "normalised": indexvalue.normalised,
+    "reference_key": indexvalue.reference_key,
+    "points_at": indexvalue.points_at,
+    "canonical_keys": indexvalue.canonical_keys,
+    "human_name_strings": indexvalue.human_name_strings,
+    "address_strings": indexvalue.address_strings,
+    "add_quantity": indexvalue.add_quantity,
+    "add_range": indexvalue.add_range,
+    "add_sampled_data": indexvalue.add_sampled_data,
+    "number": indexvalue.number,
+}
+
+
+@dataclass(slots=True)
+class _Node:
+    """An element of the tree: the rules applied to it (with the parameters they serve) and the hops onward."""
+
+    rules: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
+    claims: dict[int, list[str]] = field(default_factory=dict[int, list[str]])
+    onward: dict[Hop, _Node] = field(default_factory=dict[Hop, "_Node"])
+    is_primitive: bool = False
+
+
+def compiled(parameters: Iterable[tuple[int, str, str]]) -> Extractor:
+    """The function `extract(resource, token, string, date, reference, quantity, uri)` of (id, type, expression)s.
+
+    Each argument after the first is called with one tuple for each value found.
+    """
+    namespace = dict(_NAMES)
+    # The source is made of the rules above and of element names from the R4 definitions; nothing from outside.
+    exec(compile(source(parameters), "<search parameters>", "exec"), namespace)  # noqa: S102
+    return namespace["extract"]
+
+
+def source(parameters: Iterable[tuple[int, str, str]]) -> str:
+    """The source of that function, for reading."""
+    root = _Node()
+    for number, kind, expression in parameters:
+        for route in indexed_routes(kind, expression):
+            _plant(root, route, number, kind)
+    body = "\n".join(_lines(root, "r", 0)) or "pass"
+    return "def extract(r, token, string, date, reference, quantity, uri):\n" + indent(body, "    ") + "\n"
+
+
+def indexed_routes(kind: str, expression: str) -> list[Route]:
+    """The routes of a parameter that lead to a type it can index; a choice may have others (Procedure.date: Age)."""
+    if not expression or kind in {"composite", "special"}:
+        return []
+    return [route for route in routes(expression) if route.is_claim or (kind, route.type) in _RULES]
+
+
+def _plant(node: _Node, route: Route, number: int, kind: str) -> None:
+    hops = route.hops
+    if route.is_claim:
+        *hops, last = hops
+    for hop in hops:
+        node = node.onward.setdefault(hop, _Node())
+    if route.is_claim:
+        node.claims.setdefault(number, []).append(last.name)
+        return
+    node.is_primitive = route.type in facts().primitives
+    numbers = node.rules.setdefault(_RULES[kind, route.type], [])
+    if number not in numbers:
+        numbers.append(number)
+
+
+def _lines(node: _Node, variable: str, depth: int) -> Iterator[str]:
+    for rule, numbers in node.rules.items():
+        for line in rule.splitlines():
+            for number in numbers if "{id}" in line else numbers[:1]:
+                yield line.format(v=variable, id=number)
+    for number, keys in node.claims.items():
+        tests = " or ".join(f"{variable}.get({key!r}, False) is not False" for key in keys)
+        yield f"token(({number}, None, 'true' if {tests} else 'false'))"
+    for hop, child in node.onward.items():
+        yield from _hop_lines(hop, child, variable, depth)
+
+
+def _hop_lines(hop: Hop, child: _Node, variable: str, depth: int) -> Iterator[str]:
+    inner = f"v{depth + 1}"
+    match hop:
+        case Where(name, value):
+            yield f"if {variable}.get({name!r}) == {value!r}:"
+            inner = variable
+        case Resolves(rtype):
+            yield f"if points_at({variable}, {rtype!r}):"
+            inner = variable
+        case Key(name, many=True):
+            items = f"{variable}.get({name!r}, ())"
+            yield f"for {inner} in {items}{'[:1]' if hop.first else ''}:"
+            # A null in a list of primitives stands where only an extension is known.
+            if child.is_primitive:
+                yield f"    if {inner} is None:"
+                yield "        continue"
+        case Key(name):
+            yield f"{inner} = {variable}.get({name!r})"
+            yield f"if {inner} is not None:"
+    yield from (f"    {line}" for line in _lines(child, inner, depth + 1))

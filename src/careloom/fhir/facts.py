@@ -1,0 +1,122 @@
+"""fhir.facts: what R4 says of its types: elements, bindings, search parameters, compartments.
+
+Room: fhir. May import: the standard library, msgspec. Standard: https://hl7.org/fhir/R4/definitions.json.zip
+The facts stand in r4/facts.json, which scripts/r4_facts.py makes from the published definitions; they are read
+once, at first use (about 20 ms).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+from typing import NamedTuple
+
+import msgspec
+
+
+class Type(msgspec.Struct, frozen=True):
+    """A type: a resource, a complex type or a primitive."""
+
+    kind: str
+    base: str = ""
+    abstract: bool = False
+
+
+class Element(msgspec.Struct, frozen=True):
+    """One element of a type. A name that ends in `[x]` stands for one key for each of `types`."""
+
+    types: tuple[str, ...] = ()
+    min: int = 0
+    many: bool = False
+    like: str = ""
+    """Path of the element whose content this one repeats (contentReference)."""
+    targets: tuple[str, ...] = ()
+    """Resource types that a Reference or canonical may name; empty: any."""
+    required: str = ""
+    """Key in `codes` of the value set of a required binding that can be enumerated."""
+    extensible: str = ""
+
+
+class Parameter(msgspec.Struct, frozen=True):
+    """A search parameter as published; an empty expression means that no path defines it."""
+
+    type: str
+    expression: str = ""
+    targets: tuple[str, ...] = ()
+    components: tuple[tuple[str, str], ...] = ()
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """The whole of r4/facts.json."""
+
+    types: dict[str, Type]
+    primitives: dict[str, str]
+    """Primitive type -> regular expression; empty for xhtml."""
+    elements: dict[str, dict[str, Element]]
+    """Owner ("Patient", "Patient.contact", "HumanName") -> name -> element."""
+    codes: dict[str, dict[str, tuple[str, ...]]]
+    """Value set -> system -> codes."""
+    search: dict[str, dict[str, Parameter]]
+    """Base type ("Resource" and "DomainResource" included) -> code -> parameter."""
+    compartments: dict[str, dict[str, tuple[str, ...]]]
+    """Compartment -> resource type -> codes of the parameters that place it there."""
+
+
+class Child(NamedTuple):
+    """One JSON key of an owner: `type` is a type or, for a backbone element, its own path."""
+
+    key: str
+    type: str
+    element: Element
+
+
+@cache
+def facts() -> Facts:
+    """The facts of R4.
+
+    >>> facts().elements["Patient"]["gender"].required
+    'administrative-gender'
+    """
+    return msgspec.json.decode(_text("facts.json"), type=Facts)
+
+
+@cache
+def search_ids() -> dict[str, int]:
+    """ "Patient.name" -> the number that rows in a database hold for it."""
+    return msgspec.json.decode(_text("search-ids.json"), type=dict[str, int])
+
+
+@cache
+def resource_types() -> frozenset[str]:
+    """Every type that an instance may have.
+
+    >>> len(resource_types())
+    146
+    """
+    return frozenset(n for n, t in facts().types.items() if t.kind == "resource" and not t.abstract)
+
+
+def children(owner: str, name: str) -> list[Child]:
+    """The JSON keys that the element `name` of `owner` may take; several where it is a choice.
+
+    >>> [child.key for child in children("Patient", "deceased")]
+    ['deceasedBoolean', 'deceasedDateTime']
+    """
+    elements = facts().elements.get(owner, {})
+    if name in elements:
+        return [Child(name, _content(owner, name, elements[name]), elements[name])]
+    choice = elements.get(f"{name}[x]")
+    if choice is None:
+        return []
+    return [Child(name + kind[0].upper() + kind[1:], kind, choice) for kind in choice.types]
+
+
+def _content(owner: str, name: str, element: Element) -> str:
+    if element.like:
+        return element.like
+    kind = element.types[0]
+    return f"{owner}.{name}" if f"{owner}.{name}" in facts().elements else kind
+
+
+def _text(name: str) -> bytes:
+    return resources.files("careloom.fhir.r4").joinpath(name).read_bytes()
