@@ -17,7 +17,8 @@ import pytest
 
 from careloom.settings import Settings
 from careloom.store.database import Database, migrations
-from careloom.store.server import Place, ensure, halt
+from careloom.store.postmaster import Place, halt
+from careloom.store.server import ensure
 
 # A crash of the machine may cost the test database; a crash of a server under test has its own server.
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "128MB"}

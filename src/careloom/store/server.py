@@ -11,18 +11,14 @@ holds a shared lock; whoever lets go last stops it, so that a lock dies with its
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
+import re
 import shutil
-import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 import psutil
 import psycopg
@@ -30,51 +26,15 @@ import psycopg
 from careloom.fhir.outcome import Issue, IssueCode, OutcomeError
 from careloom.settings import Settings
 from careloom.store import binaries
+from careloom.store.postmaster import DATABASE, Place, bury, children, halt, living
 from careloom.store.tuning import configuration
 
-DATABASE = "careloom"
 START_TIMEOUT_S = 600.0
 """Long, because a server that was killed replays its log first."""
-STOP_TIMEOUT_S = 60.0
 LEAST_FREE_BYTES = 300_000_000
 LOG_LIMIT_BYTES = 10_000_000
-SOCKET_PATH_LIMIT = 90
 BUILTIN_LOCALE_SINCE = 17
-
-_children: dict[Path, subprocess.Popen[bytes]] = {}
-"""Servers that this process started: only their parent can lay them to rest."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where the embedded server lives."""
-
-    folder: Path
-
-    @property
-    def data(self) -> Path:
-        """PostgreSQL's data directory."""
-        return self.folder / "data"
-
-    @property
-    def log(self) -> Path:
-        """What the server says; errors of statements are not in it, for they may quote values."""
-        return self.folder / "server.log"
-
-    @property
-    def name(self) -> str:
-        """The cluster's name: it stands in the title of each of its processes, and so finds them again."""
-        return "careloom-" + hashlib.sha256(str(self.folder.resolve()).encode()).hexdigest()[:12]
-
-    @property
-    def socket(self) -> Path:
-        """The directory of the Unix socket; a socket's path may have some 100 bytes, so a long one moves."""
-        here = self.folder / "socket"
-        return here if len(str(here)) < SOCKET_PATH_LIMIT else Path(tempfile.gettempdir()) / self.name
-
-    def url(self, database: str = DATABASE) -> str:
-        """The libpq URL."""
-        return f"postgresql://careloom@/{database}?host={quote(str(self.socket), safe='')}"
+WEIGHTY = ("FATAL", "PANIC", "error:")
 
 
 class Server:
@@ -90,12 +50,8 @@ class Server:
         if self.place is None or self._hold is None:
             return
         hold, self._hold = self._hold, None
-        try:
-            with _locked(self.place), suppress(BlockingIOError):
-                fcntl.flock(hold, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                halt(self.place)
-        finally:
-            os.close(hold)
+        with _locked(self.place):
+            _let_go(self.place, hold)
 
 
 def ensure(settings: Settings, *, options: Mapping[str, str] | None = None) -> Server:
@@ -115,52 +71,26 @@ def ensure(settings: Settings, *, options: Mapping[str, str] | None = None) -> S
             fcntl.flock(hold, fcntl.LOCK_SH)
             _bring_up(place, options or {})
         except BaseException:
-            os.close(hold)
+            # Ctrl-C while it starts leaves no process either.
+            _let_go(place, hold)
             raise
     return Server(place.url(), place, hold)
 
 
-def halt(place: Place) -> None:
-    """Stop the embedded server of this place, whoever uses it: fast first, hard after a minute."""
-    postmaster = living_postmaster(place)
-    if postmaster is not None:
-        for how in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
-            with suppress(psutil.NoSuchProcess):
-                postmaster.send_signal(how)
-            if _gone(place, postmaster):
-                break
-    _bury_orphans(place)
-
-
-def living_postmaster(place: Place) -> psutil.Process | None:
-    """The postmaster that runs on this data. Dead, zombie (killed, not yet reaped), and strangers with its pid: None."""
+def _let_go(place: Place, hold: int) -> None:
     try:
-        pid = int((place.data / "postmaster.pid").read_text().split("\n", 1)[0])
-        process = psutil.Process(pid)
-        if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
-            return None
-        # The command line is readable for everybody; the working directory is not, even for root in a container.
-        return process if str(place.data.resolve()) in process.cmdline() else None
-    except (FileNotFoundError, ValueError, psutil.Error):
-        return None
-
-
-def orphans(place: Place) -> list[psutil.Process]:
-    """Processes of this cluster, found by the title which they carry."""
-    title = f"postgres: {place.name}: "
-    found: list[psutil.Process] = []
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            if process.name().startswith("postgres") and " ".join(process.cmdline()).startswith(title):
-                found.append(process)
-    return found
+        with suppress(BlockingIOError):
+            fcntl.flock(hold, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            halt(place)
+    finally:
+        os.close(hold)
 
 
 def _bring_up(place: Place, options: Mapping[str, str]) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
     since = place.log.stat().st_size if place.log.exists() else 0
     started = False
-    while (postmaster := living_postmaster(place)) is None or not _answers(place, postmaster, deadline):
+    while (postmaster := living(place)) is None or not _answers(place, postmaster, deadline):
         # One found on its way down is followed by one of our own; our own that dies has said why.
         if started:
             raise _failure(place, since)
@@ -173,12 +103,12 @@ def _bring_up(place: Place, options: Mapping[str, str]) -> None:
 def _start(place: Place, options: Mapping[str, str]) -> int:
     who = binaries.runner(place.data)
     if not binaries.may_enter(place.folder, who):
-        text = f"The database's user {who.name} cannot enter {place.folder}: set CARELOOM_HOME to a place it can."
+        text = f"The database's user {who.name} cannot enter {place.folder}: set CARELOOM_HOME to a place that it can."
         raise OutcomeError(Issue("forbidden", text))
     programs = binaries.reachable(binaries.chosen(place.data), who, place.folder)
     if not place.data.exists():
         _initdb(place, programs, who, sync=options.get("fsync") != "off")
-    _bury_orphans(place)
+    bury(place)
     _own(place.socket, who)
     _configure(place, who, options)
     if place.log.exists() and place.log.stat().st_size > LOG_LIMIT_BYTES:
@@ -186,7 +116,7 @@ def _start(place: Place, options: Mapping[str, str]) -> int:
     with os.fdopen(os.open(place.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab") as log:
         since = place.log.stat().st_size
         command = [programs.folder / "postgres", "-D", place.data.resolve()]
-        _children[place.data] = subprocess.Popen[bytes](
+        children[place.data] = subprocess.Popen[bytes](
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, **who.options()
         )
     return since
@@ -242,8 +172,11 @@ def _answers(place: Place, postmaster: psutil.Process, deadline: float) -> bool:
         try:
             psycopg.connect(place.url("postgres"), connect_timeout=5).close()
         except psycopg.OperationalError as error:
-            if living_postmaster(place) is None or not postmaster.is_running():
+            if living(place) is None or not postmaster.is_running():
                 return False
+            if "authentication failed" in str(error):
+                text = f"The database under {place.folder} belongs to another user: run careloom as that one."
+                raise OutcomeError(Issue("forbidden", text)) from error
             if time.monotonic() > deadline:
                 text = f"The database does not answer after {START_TIMEOUT_S:.0f} s: see {place.log}."
                 raise OutcomeError(Issue("timeout", text)) from error
@@ -253,8 +186,8 @@ def _answers(place: Place, postmaster: psutil.Process, deadline: float) -> bool:
 
 
 def _await_pid_file(place: Place, deadline: float) -> None:
-    while living_postmaster(place) is None and time.monotonic() < deadline:
-        if _children[place.data].poll() is not None:
+    while living(place) is None and time.monotonic() < deadline:
+        if children[place.data].poll() is not None:
             return
         time.sleep(0.01)
 
@@ -280,44 +213,12 @@ def _checked(url: str) -> None:
         raise OutcomeError(Issue("not-supported", text))
 
 
-def _gone(place: Place, postmaster: psutil.Process) -> bool:
-    child = _children.get(place.data)
-    deadline = time.monotonic() + STOP_TIMEOUT_S
-    while time.monotonic() < deadline:
-        if child is not None and child.pid == postmaster.pid and child.poll() is not None:
-            _children.pop(place.data, None)
-            return True
-        with suppress(psutil.NoSuchProcess):
-            if postmaster.status() != psutil.STATUS_ZOMBIE and postmaster.is_running():
-                time.sleep(0.01)
-                continue
-        return True
-    return False
-
-
-def _bury_orphans(place: Place) -> None:
-    """After a postmaster died hard: see its children out, then take its pid file away.
-
-    PostgreSQL takes a zombie's pid for a living server and refuses to start. Removing the file is safe only when
-    no process of the cluster writes any more: that is what PostgreSQL would have checked by it.
-    """
-    left = orphans(place)
-    _, left = psutil.wait_procs(left, timeout=5) if left else ([], [])
-    for process in left:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
-    psutil.wait_procs(left, timeout=10)
-    if child := _children.pop(place.data, None):
-        child.wait(timeout=STOP_TIMEOUT_S)
-    (place.data / "postmaster.pid").unlink(missing_ok=True)
-
-
 def _lay_out(place: Place) -> None:
     try:
-        place.folder.mkdir(parents=True, exist_ok=True)
-        # The server's user walks through these two and reads neither; all that lies in them is closed itself.
-        for folder in (place.folder.parent, place.folder):
-            if folder.stat().st_uid == os.geteuid():
+        # The server's user walks through these and reads none; all that lies in them is closed itself.
+        for folder in (*reversed(place.folder.parents), place.folder):
+            if not folder.exists():
+                folder.mkdir(exist_ok=True)
                 folder.chmod(0o711)
         (place.folder / "ensure.lock").touch(mode=0o600)
         free = shutil.disk_usage(place.folder).free
@@ -329,12 +230,13 @@ def _lay_out(place: Place) -> None:
 
 
 def _own(folder: Path, who: binaries.Runner) -> None:
+    """Give a folder to the server's user, closed to all others; refuse one that somebody else has laid there."""
     folder.mkdir(mode=0o700, exist_ok=True)
-    found = folder.lstat()
-    if os.geteuid() == 0:
-        os.chown(folder, who.uid, who.gid, follow_symlinks=False)
-    elif found.st_uid != who.uid or folder.is_symlink():
+    if folder.is_symlink() or folder.stat().st_uid not in (os.geteuid(), who.uid):
         raise OutcomeError(Issue("forbidden", f"The directory {folder} belongs to somebody else: remove it."))
+    if os.geteuid() == 0:
+        os.chown(folder, who.uid, who.gid)
+    folder.chmod(0o700)
 
 
 def _write(path: Path, text: str, who: binaries.Runner) -> None:
@@ -361,9 +263,11 @@ def _failure(place: Place, since: int) -> OutcomeError:
 
 def _explained(place: Place, lines: list[str]) -> OutcomeError:
     """One sentence from the server's last words."""
-    weighty = [line for line in lines if any(word in line for word in ("FATAL", "PANIC", "error:"))] or lines
-    why = weighty[-1].split("FATAL:")[-1].split("PANIC:")[-1].strip()
     everything = " ".join(lines)
+    # A mistake in a configuration file is named in the line before the FATAL that counts the file as bad.
+    lines = [line for line in lines if "contains errors" not in line]
+    weighty = [line for line in lines if any(word in line for word in WEIGHTY)] or lines
+    why = re.split(r"FATAL: |PANIC: |LOG: |error: ", weighty[-1])[-1].strip()
     if "No space left on device" in everything:
         return OutcomeError(_full(place))
     code: IssueCode = "exception"
