@@ -30,7 +30,7 @@ def test_an_acknowledged_task_has_an_owner_and_a_start():
     task = acknowledge(fresh(), "ward-nurse", NOW)
     assert task["status"] == "accepted"
     assert task["owner"]["identifier"]["value"] == "ward-nurse"
-    assert task["executionPeriod"] == {"start": "2026-03-01T12:00:00Z"}
+    assert task["executionPeriod"] == {"start": "2026-03-01T12:00:00.000Z"}
 
 
 def test_closing_records_the_outcome_what_was_done_and_when():
@@ -46,7 +46,7 @@ def test_closing_records_the_outcome_what_was_done_and_when():
         OUTCOMES["treated"],
         "Oxygen and fluids given.",
     ]
-    assert task["executionPeriod"] == {"start": "2026-03-01T12:00:00Z", "end": "2026-03-01T12:09:00Z"}
+    assert task["executionPeriod"] == {"start": "2026-03-01T12:00:00.000Z", "end": "2026-03-01T12:09:00.000Z"}
     assert [note["text"] for note in task["note"]] == ["Acknowledged.", f"Closed: {OUTCOMES['treated']}."]
 
 
@@ -76,7 +76,7 @@ def test_unknown_outcomes_and_reasons_are_refused():
 
 
 def test_a_snooze_has_an_end_and_a_limit():
-    assert snooze(fresh(), 15, "n", NOW)["restriction"]["period"]["end"] == "2026-03-01T12:15:00Z"
+    assert snooze(fresh(), 15, "n", NOW)["restriction"]["period"]["end"] == "2026-03-01T12:15:00.000Z"
     with pytest.raises(OutcomeError, match="1 to 60"):
         snooze(fresh(), 600, "n", NOW)
 

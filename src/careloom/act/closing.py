@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from careloom.act.task import ACTOR, OPEN, OUTCOME, OUTPUT, REASON, WAITING, changed, concept, noted, stamp
+from careloom.act.task import ACTOR, OPEN, OUTCOME, OUTPUT, REASON, WAITING, changed, concept, noted
+from careloom.fhir.instant import instant
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import Resource
 
@@ -43,7 +44,7 @@ def acknowledge(task: Resource, actor_id: str, now: datetime) -> Resource:
     _require(task, WAITING | {"on-hold"}, "acknowledged")
     after = changed(task, "accepted", "acknowledged", now)
     after["owner"] = _person(actor_id)
-    after["executionPeriod"] = {"start": stamp(now)}
+    after["executionPeriod"] = {"start": instant(now)}
     return noted(after, "Acknowledged.", now, actor_id)
 
 
@@ -85,7 +86,9 @@ def snooze(task: Resource, minutes: int, actor_id: str, now: datetime) -> Resour
         )
     after = changed(task, "on-hold", "snoozed", now)
     after["owner"] = _person(actor_id)
-    after["restriction"] = {"period": {"start": stamp(now), "end": stamp(now + timedelta(minutes=minutes))}}
+    after["restriction"] = {
+        "period": {"start": instant(now), "end": instant(now + timedelta(minutes=minutes))}
+    }
     return noted(after, f"Snoozed for {minutes} minutes.", now, actor_id)
 
 
@@ -111,7 +114,7 @@ def _known(code: str, table: dict[str, str], word: str) -> str:
 
 
 def _ended(task: Resource, now: datetime) -> Resource:
-    return {**task, "executionPeriod": {**task.get("executionPeriod", {}), "end": stamp(now)}}
+    return {**task, "executionPeriod": {**task.get("executionPeriod", {}), "end": instant(now)}}
 
 
 def _person(actor_id: str) -> Resource:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from uuid import NAMESPACE_URL, uuid5
 
 from careloom.act.escalation import LADDER, waiting_for
-from careloom.act.task import DERIVED, INPUT, OPEN, REASON, RULE, changed, concept, moment, noted, stamp
+from careloom.act.task import DERIVED, INPUT, OPEN, REASON, RULE, changed, concept, noted
+from careloom.fhir.instant import instant, interval
 from careloom.fhir.resource import Resource, reference_to
 from careloom.store.person import Finder, linked
 from careloom.store.score import NEWS2, is_score, reading
@@ -59,7 +60,7 @@ def alert(change: Change, read: Finder) -> list[Resource]:
     score = change.resource
     if change.is_deleted or score is None or not is_score(score, NEWS2):
         return []
-    measured = moment(str(score["effectiveDateTime"]))
+    measured = interval(str(score["effectiveDateTime"]))[0]
     person = linked(read, str(score["subject"]["reference"]))
     subjects = ("subject", ",".join(person.patients))
     if change.recorded - measured > FRESH or _is_overtaken(read, subjects, measured):
@@ -81,7 +82,7 @@ def alert(change: Change, read: Finder) -> list[Resource]:
 
 def _is_overtaken(read: Finder, subjects: tuple[str, str], measured: datetime) -> bool:
     """A later score of the same person is known; it speaks, this one does not."""
-    later = ("date", f"gt{stamp(measured)}")
+    later = ("date", f"gt{instant(measured)}")
     scores = read.find("Observation", ("code", "|".join(NEWS2)), subjects, later, count=10)
     return any(is_score(score, NEWS2) for score in scores)
 
@@ -96,7 +97,7 @@ def _opened(score: Resource, response: Response, person: str, now: datetime) -> 
         "priority": response.priority,
         "code": concept(RULE, "deterioration", "Deterioration (NEWS2)"),
         "for": {"reference": score["subject"]["reference"]},
-        "authoredOn": stamp(now),
+        "authoredOn": instant(now),
         "requester": {"display": "careloom: NEWS2 rule"},
     }
     if "encounter" in score:
@@ -115,12 +116,12 @@ def _continued(task: Resource, score: Resource, response: Response, now: datetim
     if after == task:
         return None
     if not is_worse:
-        return {**after, "lastModified": stamp(now)}
+        return {**after, "lastModified": instant(now)}
     if is_higher and task["status"] == "on-hold":
         after = waiting_for(after, LADDER[0], now)
     elif task["status"] in {"accepted", "in-progress"}:
         after = changed(after, str(task["status"]), "worsened", now)
-    after["lastModified"] = stamp(now)
+    after["lastModified"] = instant(now)
     return noted(after, f"Worsened: NEWS2 {reading(score).text}.", now)
 
 
@@ -134,7 +135,7 @@ def _settled(task: Resource, score: Resource, measured: datetime, now: datetime)
         return None if after["businessStatus"] == task.get("businessStatus") else after
     after = changed(task, "cancelled", "withdrawn", now)
     after["statusReason"] = concept(REASON, "settled", "The score settled before anybody acted")
-    after["executionPeriod"] = {"end": stamp(now)}
+    after["executionPeriod"] = {"end": instant(now)}
     return noted(after, f"Withdrawn: NEWS2 {reading(score).text}.", now)
 
 
@@ -142,7 +143,7 @@ def _is_quiet(last: Resource, response: Response, measured: datetime, now: datet
     """The person was just attended to; a score already spoken for, or not of higher priority, opens nothing."""
     if measured <= _measured(last):
         return True
-    ended = moment(str(last.get("executionPeriod", {}).get("end", last["lastModified"])))
+    ended = interval(str(last.get("executionPeriod", {}).get("end", last["lastModified"])))[0]
     if now - ended >= QUIET.get(str(last["status"]), timedelta(0)):
         return False
     return RANK[response.priority] <= RANK[str(last["priority"])]
@@ -183,4 +184,4 @@ def _peak(task: Resource) -> int:
 
 
 def _measured(task: Resource) -> datetime:
-    return moment(str(_input(task, "measured")["valueDateTime"]))
+    return interval(str(_input(task, "measured")["valueDateTime"]))[0]

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from careloom.act.task import ROLE, WAITING, changed, concept, moment, noted, role_of, stamp, step_of
+from careloom.act.task import ROLE, WAITING, changed, concept, noted, role_of, step_of
+from careloom.fhir.instant import instant, interval
 from careloom.fhir.resource import Resource
 from careloom.store.person import Finder
 
@@ -32,12 +33,12 @@ def due(task: Resource, escalate_after_minutes: float) -> datetime | None:
     """When the Task climbs or wakes if nobody acts; None: never."""
     period = task.get("restriction", {}).get("period", {})
     if task.get("status") == "on-hold":
-        return moment(period["end"]) if "end" in period else None
+        return interval(period["end"])[0] if "end" in period else None
     is_waiting = task.get("status") in WAITING and role_of(task) in LADDER and step_of(task) != "overdue"
     if not is_waiting or "start" not in period:
         return None
     wait = timedelta(minutes=escalate_after_minutes * PACE.get(str(task.get("priority")), 1.0))
-    return moment(period["start"]) + wait
+    return interval(period["start"])[0] + wait
 
 
 def stepped(task: Resource, now: datetime, escalate_after_minutes: float) -> Resource | None:
@@ -61,5 +62,5 @@ def waiting_for(task: Resource, role: str, now: datetime) -> Resource:
     after = changed(task, "requested", role, now)
     after.pop("owner", None)
     after["performerType"] = [concept(ROLE, role, role.capitalize())]
-    after["restriction"] = {"period": {"start": stamp(now)}}
+    after["restriction"] = {"period": {"start": instant(now)}}
     return after

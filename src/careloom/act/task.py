@@ -6,8 +6,9 @@ Room: act. Pure. Standard: https://hl7.org/fhir/R4/task.html
 from __future__ import annotations
 
 from copy import deepcopy
-from datetime import UTC, datetime
+from datetime import datetime
 
+from careloom.fhir.instant import instant
 from careloom.fhir.resource import Resource
 
 RULE = "urn:careloom:rule"
@@ -46,13 +47,13 @@ def changed(task: Resource, status: str, step: str, now: datetime) -> Resource:
     after = deepcopy(task)
     after["status"] = status
     after["businessStatus"] = concept(STEP, step, STEPS[step])
-    after["lastModified"] = stamp(now)
+    after["lastModified"] = instant(now)
     return after
 
 
 def noted(task: Resource, text: str, now: datetime, author: str = "careloom") -> Resource:
     """The same Task with one more note: what happened, when, by whom."""
-    note = {"authorString": author, "time": stamp(now), "text": text}
+    note = {"authorString": author, "time": instant(now), "text": text}
     return {**task, "note": [*task.get("note", ()), note]}
 
 
@@ -75,17 +76,3 @@ def code_of(concept: Resource | None, system: str) -> str:
     """The code of that system in a CodeableConcept, or an empty string."""
     codings = (concept or {}).get("coding", ())
     return next((str(coding.get("code", "")) for coding in codings if coding.get("system") == system), "")
-
-
-def stamp(now: datetime) -> str:
-    """A FHIR dateTime in UTC, to the second.
-
-    >>> stamp(datetime(2026, 3, 1, 12, 0, tzinfo=UTC))
-    '2026-03-01T12:00:00Z'
-    """
-    return now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def moment(text: str) -> datetime:
-    """Read what `stamp` wrote (any FHIR dateTime with a time and an offset)."""
-    return datetime.fromisoformat(text)

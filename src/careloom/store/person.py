@@ -16,7 +16,7 @@ from careloom.fhir.resource import Resource, reference_to
 class Finder(Protocol):
     """What rooms need of store.read.Reader."""
 
-    def resource(self, rtype: str, id: str) -> Resource | None:  # noqa: A002
+    def resource(self, rtype: str, id_: str, /) -> Resource | None:
         """The current resource, or None."""
         ...
 
