@@ -135,17 +135,14 @@ def indexed_routes(kind: str, expression: str) -> list[Route]:
     """The routes of a parameter that lead to a type it can index; a choice may have others (Procedure.date: Age)."""
     if not expression or kind in {"composite", "special"}:
         return []
-    return [route for route in routes(expression) if route.is_claim or (kind, route.type) in _RULES]
+    return [route for route in routes(expression) if route.claim or (kind, route.type) in _RULES]
 
 
 def _plant(node: _Node, route: Route, number: int, kind: str) -> None:
-    hops = route.hops
-    if route.is_claim:
-        *hops, last = hops
-    for hop in hops:
+    for hop in route.hops:
         node = node.onward.setdefault(hop, _Node())
-    if route.is_claim:
-        node.claims.setdefault(number, []).append(last.name)
+    if route.claim:
+        node.claims.setdefault(number, []).append(route.claim)
         return
     node.is_primitive = route.type in facts().primitives
     numbers = node.rules.setdefault(_RULES[kind, route.type], [])

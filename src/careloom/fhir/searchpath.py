@@ -49,8 +49,8 @@ class Route:
     hops: tuple[Hop, ...]
     type: str
     value_set: str = ""
-    is_claim: bool = False
-    """True: not the value counts, but whether there is one other than false (Patient.deceased)."""
+    claim: str = ""
+    """A key at the end whose value does not count, only whether it is there and not false (Patient.deceased)."""
 
 
 _TOKEN = re.compile(r"\s*(\w+|'[^']*'|!=|[.()|=\[\]])")
@@ -135,7 +135,7 @@ class _Reader:
             raise ValueError("'and' joins two different paths")
         self._expect("!=")
         self._expect("false")
-        return [replace(route, is_claim=True) for route in found]
+        return [replace(route, hops=route.hops[:-1], claim=_last_key(route).name) for route in found]
 
     def _next(self) -> str:
         if not self.rest:
@@ -165,5 +165,12 @@ def _of_type(found: list[Route], name: str) -> list[Route]:
 
 
 def _first(route: Route) -> Route:
-    last = route.hops[-1]
-    return replace(route, hops=(*route.hops[:-1], replace(last, first=True)))
+    return replace(route, hops=(*route.hops[:-1], replace(_last_key(route), first=True)))
+
+
+def _last_key(route: Route) -> Key:
+    match route.hops:
+        case (*_, Key() as last):
+            return last
+        case _:
+            raise ValueError("an element must stand before [0] or exists()")
