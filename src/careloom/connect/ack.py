@@ -17,7 +17,7 @@ from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.store.event import Receipt
 
 Code = Literal["AA", "AE", "AR", "CA", "CE", "CR"]
-_CODES: tuple[Code, ...] = ("AA", "AE", "AR", "CA", "CE", "CR")
+_CODES: dict[str, Code] = {"AA": "AA", "AE": "AE", "AR": "AR", "CA": "CA", "CE": "CE", "CR": "CR"}
 
 _ERRORS = {
     "structure": ("100", "Segment sequence error"),
@@ -107,7 +107,10 @@ def wanted(msh: Msh, verdict: Verdict) -> tuple[Code, ...]:
         return ()
     if not msh[15].strip() and not msh[16].strip():
         return (verdict.application,)
-    asked = ((msh[15].strip(), verdict.commit), (msh[16].strip(), verdict.application))
+    asked: tuple[tuple[str, Code], ...] = (
+        (msh[15].strip(), verdict.commit),
+        (msh[16].strip(), verdict.application),
+    )
     return tuple(code for condition, code in asked if _is_asked(condition, code))
 
 
@@ -146,9 +149,8 @@ def acknowledgement_of(raw: bytes) -> Acknowledgement:
             Issue("structure", "The answer is no acknowledgement: it has no MSA code.", "MSA-1")
         )
     err = next((_padded(line, 9) for line in lines if line[0] == "ERR"), [""] * 9)
-    code = next(known for known in _CODES if known == msa[1])
     text = _unescaped(msh, err[7] or err[8] or msa[3])
-    return Acknowledgement(code, msa[2], text, err[3].split(msh.fields[2][0])[0])
+    return Acknowledgement(_CODES[msa[1]], msa[2], text, err[3].split(msh.fields[2][0])[0])
 
 
 def _is_asked(condition: str, code: Code) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -173,7 +173,7 @@ def listening(  # noqa: PLR0913 - the settings of one listener
     tls: ssl.SSLContext | None = None,
     limits: Limits | None = None,
     grace_s: float = 10.0,
-) -> Iterator[int]:
+) -> Generator[int]:
     """`serve` in a thread of its own, for callers without an asyncio loop; gives the port, stops at the end."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="mllp-loop", daemon=True)

@@ -96,7 +96,7 @@ class Deframer:
         if end < 0:
             self._scanned = len(self._buffer)
             return False
-        cut_off = self._buffer[end : end + 1] == VT
+        cut_off = self._buffer.startswith(VT, end)
         body = self._take(end)
         self._take(1)
         self._state = "inside" if cut_off else "outside"
@@ -109,7 +109,7 @@ class Deframer:
         if end < 0:
             self._take(len(self._buffer))
             return False
-        cut_off = self._buffer[end : end + 1] == VT
+        cut_off = self._buffer.startswith(VT, end)
         self._take(end + 1)
         self._state = "inside" if cut_off else "outside"
         frames.append(Frame("too_long", self._head))
