@@ -1,0 +1,318 @@
+"""fhir.bundle: transactions and resources as raw bytes, so that a client's digits and order are kept.
+
+Room: fhir. May import: fhir.resource, fhir.facts, fhir.instant, fhir.outcome, msgspec.
+Standard: https://hl7.org/fhir/R4/http.html#transaction and https://hl7.org/fhir/R4/bundle.html
+
+A transaction is done so: `read` it; give every entry its place (`places`), letting searches of the caller settle
+conditional ones; `rewrite` each body with the places; commit the entries in the order of `ordered`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+
+import msgspec
+
+from careloom.fhir.facts import facts, resource_types
+from careloom.fhir.instant import instant
+from careloom.fhir.outcome import Issue, OutcomeError
+from careloom.fhir.resource import minify
+
+METHODS = ("DELETE", "POST", "PUT", "PATCH", "GET", "HEAD")
+_ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3, "HEAD": 3}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of a bundle; what it lacks is "" or None."""
+
+    index: int
+    full_url: str = ""
+    body: bytes | None = None
+    """The bytes of the resource, without white space between tokens."""
+    rtype: str = ""
+    id: str = ""
+    method: str = ""
+    url: str = ""
+    """request.url without a leading slash: `Patient`, `Patient/7`, `Patient?identifier=7`."""
+    if_match: str = ""
+    if_none_match: str = ""
+    if_modified_since: str = ""
+    if_none_exist: str = ""
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether a search must say which resource the entry is about."""
+        return bool(self.if_none_exist) or (self.method in {"PUT", "PATCH", "DELETE"} and "?" in self.url)
+
+    @property
+    def base(self) -> str:
+        """The address that relative references of this entry go on from; "" where fullUrl is no REST address."""
+        tail = f"/{self.rtype}/{self.id}"
+        return self.full_url.removesuffix(tail) if self.full_url.endswith(tail) and self.id else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle of any type; only `transaction` and `batch` have requests that were checked."""
+
+    type: str
+    entries: tuple[Entry, ...]
+
+
+class _Request(msgspec.Struct):
+    method: str
+    url: str
+    ifMatch: str = ""  # noqa: N815 the name in JSON
+    ifNoneMatch: str = ""  # noqa: N815
+    ifModifiedSince: str = ""  # noqa: N815
+    ifNoneExist: str = ""  # noqa: N815
+
+
+class _RawEntry(msgspec.Struct):
+    fullUrl: str = ""  # noqa: N815
+    resource: msgspec.Raw = msgspec.Raw()
+    request: _Request | None = None
+
+
+class _RawBundle(msgspec.Struct):
+    resourceType: str = ""  # noqa: N815
+    type: str = ""
+    entry: list[_RawEntry] = []
+
+
+class _Head(msgspec.Struct):
+    resourceType: str = ""  # noqa: N815
+    id: str = ""
+
+
+_bundle_decoder = msgspec.json.Decoder(_RawBundle)
+_head_decoder = msgspec.json.Decoder(_Head)
+_object_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_encoder = msgspec.json.Encoder()
+
+
+def read(raw: bytes) -> Bundle:
+    """Read a bundle; the resources stay bytes. Raises OutcomeError with every fault that can be seen from here.
+
+    >>> read(b'{"resourceType":"Bundle","type":"collection","entry":[{"resource":{"resourceType":"Basic"}}]}').type
+    'collection'
+    """
+    body = _plain_slashes(minify(raw))
+    try:
+        bundle = _bundle_decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise OutcomeError(
+            Issue("structure", "The bundle is not valid: " + str(error), _expression(error))
+        ) from None
+    if bundle.resourceType != "Bundle":
+        raise OutcomeError(Issue("structure", "A Bundle is expected here.", "Bundle.resourceType"))
+    issues: list[Issue] = []
+    entries = tuple(_entry(index, raw_entry, issues) for index, raw_entry in enumerate(bundle.entry))
+    if bundle.type in {"transaction", "batch"}:
+        issues += [issue for entry in entries for issue in _request_issues(entry)]
+    if bundle.type == "transaction":
+        issues += _repeated(entries)
+    if issues:
+        raise OutcomeError(*issues)
+    return Bundle(bundle.type, entries)
+
+
+def ordered(entries: Iterable[Entry]) -> list[Entry]:
+    """The order in which a transaction is done: DELETE, POST, PUT and PATCH, GET and HEAD."""
+    return sorted(entries, key=lambda entry: _ORDER[entry.method])
+
+
+def places(entries: Iterable[Entry], new_id: Callable[[], str], matched: Mapping[int, str]) -> dict[int, str]:
+    """Index of each entry that writes -> the `Type/id` it is about.
+
+    `matched` holds the `Type/id` (by entry index) that the search of a conditional entry found; a conditional
+    PUT or POST that found nothing creates, under the id of the body (PUT) or a new one.
+    """
+    found: dict[int, str] = {}
+    for entry in entries:
+        if entry.index in matched:
+            found[entry.index] = matched[entry.index]
+        elif entry.method == "POST":
+            found[entry.index] = f"{entry.rtype}/{new_id()}"
+        elif entry.method == "PUT" and "?" in entry.url:
+            found[entry.index] = f"{entry.rtype}/{entry.id or new_id()}"
+        elif entry.method in {"PUT", "PATCH", "DELETE"} and "?" not in entry.url:
+            found[entry.index] = entry.url
+    return found
+
+
+def references(entries: Iterable[Entry], placed: Mapping[int, str]) -> dict[str, str]:
+    """FullUrl -> `Type/id`, for `rewrite`; the caller may add conditional references."""
+    return {e.full_url: placed[e.index] for e in entries if e.full_url and e.index in placed}
+
+
+def rewrite(body: bytes, targets: Mapping[str, str], base: str = "") -> bytes:
+    """Replace every reference to a key of `targets` and nothing else; `base` is `Entry.base`.
+
+    R4 names what is replaced: Reference.reference, elements of type uri, url, oid and uuid, and links of the
+    narrative. An Identifier whose value equals a fullUrl stays as it is.
+
+    >>> rewrite(b'{"reference":"urn:uuid:1","value":"urn:uuid:1"}', {"urn:uuid:1": "Patient/7"})
+    b'{"reference":"Patient/7","value":"urn:uuid:1"}'
+    """
+
+    def target_of(match: re.Match[bytes]) -> bytes:
+        address = match[2].decode()
+        target = targets.get(address) or (targets.get(f"{base}/{address}") if base else None)
+        return match[0] if target is None else match[1] + target.encode() + b'"'
+
+    def link_of(match: re.Match[bytes]) -> bytes:
+        target = targets.get(match[2].decode())
+        return match[0] if target is None else match[1] + target.encode() + b'\\"'
+
+    body = _REFERENCE.sub(target_of, body)
+    if b':"urn:' in body:
+        body = _uri_pattern().sub(target_of, body)
+    return _LINK.sub(link_of, body) if b'href=\\"' in body or b'src=\\"' in body else body
+
+
+def conditional_references(body: bytes) -> list[str]:
+    """References that are searches (`Patient?identifier=...`); the caller resolves each to one resource."""
+    return [found.decode() for found in _CONDITIONAL.findall(body)]
+
+
+def splice(body: bytes, *, id: str, version: int, last_updated: datetime) -> bytes:  # noqa: A002 the element's name
+    """Set id, meta.versionId and meta.lastUpdated; every other byte and the order stay as they are.
+
+    >>> splice(b'{"resourceType":"Basic","x":1.50}', id="7", version=1, last_updated=datetime(2020, 1, 1).astimezone())
+    ... # doctest: +ELLIPSIS
+    b'{"resourceType":"Basic","id":"7","meta":{"versionId":"1","lastUpdated":"...Z"},"x":1.50}'
+    """
+    elements = _object_decoder.decode(body)
+    meta: dict[str, msgspec.Raw | str] = dict(_meta(elements))
+    meta["versionId"], meta["lastUpdated"] = str(version), instant(last_updated)
+    # A key keeps the place where it first stood: what is missing goes to the front, behind resourceType.
+    spliced: dict[str, object] = {}
+    if next(iter(elements), "") == "resourceType":
+        spliced["resourceType"] = elements["resourceType"]
+    if "id" not in elements:
+        spliced["id"] = id
+    if "meta" not in elements:
+        spliced["meta"] = meta
+    spliced.update(elements)
+    spliced["id"], spliced["meta"] = id, meta
+    return _encoder.encode(spliced)
+
+
+def unsplice(body: bytes) -> bytes:
+    """Strip id, meta.versionId and meta.lastUpdated: what is left says the same whoever stored it, and when.
+
+    >>> unsplice(b'{"resourceType":"Basic","id":"7","meta":{"versionId":"1"},"x":1.50}')
+    b'{"resourceType":"Basic","x":1.50}'
+    """
+    elements = _object_decoder.decode(body)
+    elements.pop("id", None)
+    if "meta" in elements:
+        meta = _meta(elements)
+        meta.pop("versionId", None)
+        meta.pop("lastUpdated", None)
+        if meta:
+            elements["meta"] = msgspec.Raw(_encoder.encode(meta))
+        else:
+            del elements["meta"]
+    return _encoder.encode(elements)
+
+
+_REFERENCE = re.compile(rb'("reference":")([^"\\]+)"')
+_CONDITIONAL = re.compile(rb'"reference":"([A-Z][A-Za-z]+\?[^"\\]+)"')
+_LINK = re.compile(rb'((?:href|src)=\\")([^"\\]+)\\"')
+
+
+@cache
+def _uri_pattern() -> re.Pattern[bytes]:
+    """Keys that hold a uri, url, oid or uuid, with a URN; Reference.reference was seen to already."""
+    kinds = {"uri", "url", "oid", "uuid"}
+    named = {
+        name
+        for elements in facts().elements.values()
+        for name, element in elements.items()
+        if kinds.issuperset(element.types)
+    }
+    keys = "|".join(sorted({*named, "valueUri", "valueUrl", "valueOid", "valueUuid"}))
+    return re.compile(rf'("(?:{keys})":")(urn:[^"\\]+)"'.encode())
+
+
+def _meta(elements: dict[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
+    return _object_decoder.decode(elements["meta"]) if "meta" in elements else {}
+
+
+def _plain_slashes(body: bytes) -> bytes:
+    # Some encoders (PHP's) write every slash as \/, which would hide references from the patterns.
+    return re.sub(rb"(?<!\\)((?:\\\\)*)\\/", rb"\1/", body) if b"\\/" in body else body
+
+
+def _entry(index: int, raw: _RawEntry, issues: list[Issue]) -> Entry:
+    body = bytes(raw.resource) or None
+    head = _Head()
+    if body is not None:
+        try:
+            head = _head_decoder.decode(body)
+        except msgspec.ValidationError as error:
+            where = f"Bundle.entry[{index}].resource"
+            issues.append(Issue("structure", "The resource is not valid: " + str(error), where))
+    request = raw.request or _Request("", "")
+    return Entry(
+        index=index,
+        full_url=raw.fullUrl,
+        body=body,
+        rtype=head.resourceType,
+        id=head.id,
+        method=request.method,
+        url=request.url.removeprefix("/"),
+        if_match=request.ifMatch,
+        if_none_match=request.ifNoneMatch,
+        if_modified_since=request.ifModifiedSince,
+        if_none_exist=request.ifNoneExist,
+    )
+
+
+def _request_issues(entry: Entry) -> Iterable[Issue]:
+    where = f"Bundle.entry[{entry.index}]"
+    rtype, slash, rest = entry.url.partition("?")[0].partition("/")
+    if entry.method not in METHODS:
+        yield Issue("required", "The entry needs a request with a method of HTTP.", f"{where}.request.method")
+    elif entry.method in {"GET", "HEAD"}:
+        return
+    elif rtype not in resource_types():
+        yield Issue("value", "The address must start with a resource type of R4.", f"{where}.request.url")
+    elif entry.method in {"POST", "PUT", "PATCH"} and entry.body is None:
+        yield Issue("required", f"{entry.method} needs a resource.", f"{where}.resource")
+    elif entry.method in {"POST", "PUT"} and entry.rtype != rtype:
+        yield Issue("invalid", "The address and the resource name different types.", f"{where}.request.url")
+    elif entry.method == "POST" and slash:
+        yield Issue("value", "The address of a POST is a resource type alone.", f"{where}.request.url")
+    elif entry.method != "POST" and "?" not in entry.url and (not rest or "/" in rest):
+        yield Issue("value", "The address must be Type/id or Type?search.", f"{where}.request.url")
+    elif entry.method == "PUT" and "?" not in entry.url and entry.id != rest:
+        yield Issue("invalid", "The address and the resource name different ids.", f"{where}.resource.id")
+
+
+def _repeated(entries: Iterable[Entry]) -> Iterable[Issue]:
+    """A transaction may name each resource once (R4 http, 3.1.0.11.2; bundle, bdl-7)."""
+    seen: set[str] = set()
+    for entry in entries:
+        is_write = entry.method in {"PUT", "PATCH", "DELETE"} and "?" not in entry.url
+        for key, name in ((entry.full_url, "fullUrl"), (entry.url if is_write else "", "request.url")):
+            if key and key in seen:
+                yield Issue(
+                    "duplicate",
+                    "Another entry names the same resource.",
+                    f"Bundle.entry[{entry.index}].{name}",
+                )
+            seen.add(key)
+
+
+def _expression(error: Exception) -> str:
+    """Msgspec ends its message with the place, as `$.entry[...].fullUrl`."""
+    found = re.search(r"\$([\w.\[\]]*)", str(error))
+    return "Bundle" + found[1].replace("[...]", "") if found else "Bundle"
