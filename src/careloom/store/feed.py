@@ -1,0 +1,137 @@
+"""store.feed: every version ever committed, in the order of commits, without gaps.
+
+Room: store. Touches: the tables res, hist, station. https://www.postgresql.org/docs/current/functions-info.html
+
+A bare sequence would lose changes: a transaction that took number 5 may commit after one that took 6 was read. Here
+a version carries the number of its transaction, and a reader sees only transactions below the horizon, the oldest
+that still runs: whatever is below it has ended, so nothing can appear behind a cursor. Versions of one resource come
+in their order (store.commit sees to it). The price: one long transaction holds back what committed after it began.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from careloom.fhir.resource import Resource
+from careloom.store.database import Connection
+from careloom.store.resource_type import number_of
+from careloom.store.stored import FIELDS, Stored, stored_of
+
+CHANNEL = "careloom_feed"
+"""NOTIFY channel: something was committed."""
+
+
+class Cursor(NamedTuple):
+    """A place in the feed: after this version of this transaction."""
+
+    tx: int = 0
+    rid: int = 0
+
+
+START = Cursor()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One version that was committed."""
+
+    cursor: Cursor
+    rtype: str
+    id: str
+    version: int
+    resource: Resource
+    """Parsed; of a deletion only its type and id."""
+    is_deleted: bool
+    recorded: datetime
+    event_id: int | None
+    depth: int
+
+
+class Batch(NamedTuple):
+    """Changes, and where to go on: beyond the last change when the rest up to the horizon was of other types."""
+
+    changes: list[Change]
+    cursor: Cursor
+
+
+NEXT = f"""
+(select {FIELDS} from res r where {{where}} order by r.tx, r.rid limit %(limit)s)
+union all
+(select {FIELDS} from hist r where {{where}} order by r.tx, r.rid limit %(limit)s)
+order by tx, rid limit %(limit)s"""
+
+
+def changes(
+    connection: Connection, after: Cursor, limit: int = 500, types: Collection[str] | None = None
+) -> list[Change]:
+    """The next versions after a cursor, at most `limit`, of these types (None: of all)."""
+    return batch(connection, after, limit, types).changes
+
+
+def batch(
+    connection: Connection, after: Cursor, limit: int = 500, types: Collection[str] | None = None
+) -> Batch:
+    """As `changes`, with the cursor from which to go on, which moves even when nothing of these types came."""
+    row = connection.execute("select feed_horizon()", prepare=True).fetchone()
+    horizon: int = row[0] if row else 0
+    # The second comparison restates the first for the index on tx alone.
+    where = "(r.tx, r.rid) > (%(tx)s, %(rid)s) and r.tx >= %(tx)s and r.tx < %(horizon)s"
+    values = {"tx": after.tx, "rid": after.rid, "horizon": horizon, "limit": limit, "types": []}
+    if types is not None:
+        where += " and r.rtype = any(%(types)s::smallint[])"
+        values["types"] = [number_of(rtype) for rtype in sorted(types)]
+    rows = connection.execute(NEXT.format(where=where), values, binary=True, prepare=True).fetchall()
+    found = [
+        _change(stored, Cursor(row[12], row[0]))
+        for stored, row in zip(stored_of(connection, rows), rows, strict=True)
+    ]
+    if len(found) == limit:
+        return Batch(found, found[-1].cursor)
+    return Batch(found, max(after, Cursor(horizon, 0)))
+
+
+def head(connection: Connection) -> Cursor:
+    """The cursor behind all that has been committed below the horizon: where a new listener begins."""
+    row = connection.execute("select feed_horizon()").fetchone()
+    return Cursor(row[0] if row else 0, 0)
+
+
+def cursor_of(connection: Connection, station: str) -> Cursor:
+    """Where a station stands; it is locked until this transaction ends, so that two engines never run it at once."""
+    look = "select tx, rid from station where name = %s for update"
+    row = connection.execute(look, [station], prepare=True).fetchone()
+    if row is None:
+        connection.execute("insert into station values (%s, 0, 0) on conflict do nothing", [station])
+        row = connection.execute(look, [station]).fetchone()
+    return Cursor(*row) if row else START
+
+
+def advance(connection: Connection, station: str, cursor: Cursor) -> None:
+    """Set where a station stands, in the transaction that commits its work."""
+    sql = "insert into station values (%s, %s, %s) on conflict (name) do update set tx = excluded.tx, rid = excluded.rid"
+    connection.execute(sql, [station, cursor.tx, cursor.rid], prepare=True)
+
+
+def rebase(connection: Connection) -> None:
+    """After a dump was restored into another cluster: let numbers of transactions go on rising from where they were."""
+    connection.execute(
+        "update feed_base set base = base + greatest(0, 1 + (select max(tx) from (select max(tx) as tx from res"
+        " union all select max(tx) from hist union all select max(tx) from station) t) - feed_now())"
+    )
+
+
+def _change(stored: Stored, cursor: Cursor) -> Change:
+    return Change(
+        cursor=cursor,
+        rtype=stored.rtype,
+        id=stored.id,
+        version=stored.version,
+        resource=stored.resource(),
+        is_deleted=stored.is_deleted,
+        recorded=stored.last_updated,
+        event_id=stored.event_id,
+        depth=stored.depth,
+    )

@@ -1,0 +1,67 @@
+"""store.stored: one version of a resource as it is read: its bytes, and what stands beside them.
+
+Room: store. Touches: the tables res, hist, maker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from careloom.fhir.resource import Resource, loads
+from careloom.store.body import spliced
+from careloom.store.database import Connection
+from careloom.store.resource_type import RESOURCE_TYPES
+from careloom.store.session import session_of
+
+FIELDS = "r.rid, r.key, r.rtype, r.id, r.ver, r.lm, r.is_deleted, r.dict, r.body, r.event_id, r.maker, r.depth, r.tx"
+"""Columns that `stored_of` reads, of res or of hist, aliased r; a query may add more behind them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One version."""
+
+    rtype: str
+    id: str
+    version: int
+    last_updated: datetime
+    is_deleted: bool
+    body: bytes
+    """The whole resource as JSON, id and meta in it; empty for a deletion."""
+    event_id: int | None
+    """The Event it came from."""
+    actor_id: str
+    agent: str
+    """Name and version of what wrote it: a mapper, a station, a client."""
+    depth: int
+    seq: int
+    """Rises with each version that one connection writes; the feed's order is in `store.feed`."""
+
+    def resource(self) -> Resource:
+        """The parsed body; of a deletion only its type and id."""
+        if self.is_deleted:
+            return {"resourceType": self.rtype, "id": self.id}
+        return loads(self.body)
+
+
+def stored_of(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> list[Stored]:
+    """Decode rows that begin with FIELDS."""
+    session = session_of(connection)
+    makers = session.makers_of(connection, {row[10] for row in rows})
+    restore = session.codec.restore
+    found: list[Stored] = []
+    for row in rows:
+        rid, _, number, id_, version, last_updated, is_deleted, dictionary, frame = row[:9]
+        rtype = RESOURCE_TYPES[number - 1]
+        body = b""
+        if not is_deleted:
+            kept = restore(connection, dictionary, frame)
+            body = spliced(kept, rtype, id_, version, last_updated)
+        actor_id, agent = makers[row[10]]
+        found.append(
+            Stored(rtype, id_, version, last_updated, is_deleted, body, row[9], actor_id, agent, row[11], rid)
+        )
+    return found
