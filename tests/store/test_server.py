@@ -18,11 +18,10 @@ import psutil
 import psycopg
 import pytest
 
-import careloom
 from careloom.fhir.outcome import OutcomeError
 from careloom.settings import Settings
 from careloom.store import binaries
-from careloom.store.postmaster import Place, children, halt, living, workers
+from careloom.store.postmaster import Place, children, halt, living_postmaster, workers
 from careloom.store.server import ensure
 
 NO_SYNC = {"fsync": "off", "shared_buffers": "32MB"}
@@ -50,7 +49,7 @@ def home() -> Iterator[Path]:
 
 
 def other_process(home: Path) -> subprocess.Popen[str]:
-    environment = {"PYTHONPATH": str(Path(careloom.__file__).parent.parent), "PATH": "/usr/bin:/bin"}
+    environment = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "PATH": "/usr/bin:/bin"}
     command = [sys.executable, "-c", USER_OF_THE_SERVER, str(home)]
     return subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
@@ -64,7 +63,7 @@ def let_go(process: subprocess.Popen[str]) -> None:
 
 def kill_all(place: Place) -> None:
     """Kill -9 of the postmaster and all of its processes."""
-    postmaster = living(place)
+    postmaster = living_postmaster(place)
     assert postmaster is not None
     for process in (postmaster, *workers(place)):
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -82,7 +81,7 @@ def test_a_server_starts_answers_and_stops_without_leaving_a_process(home: Path)
     assert workers(place)
     server.stop()
     server.stop()
-    assert living(place) is None
+    assert living_postmaster(place) is None
     assert workers(place) == []
     assert not (place.data / "postmaster.pid").exists()
 
@@ -94,7 +93,7 @@ def test_the_last_of_several_users_stops_the_server(home: Path) -> None:
     with psycopg.connect(second.url) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
     second.stop()
-    assert living(Place(home / "database")) is None
+    assert living_postmaster(Place(home / "database")) is None
 
 
 def test_processes_that_ensure_at_once_share_one_server(home: Path) -> None:
@@ -103,7 +102,7 @@ def test_processes_that_ensure_at_once_share_one_server(home: Path) -> None:
     assert len(pids) == 1
     for process in processes:
         let_go(process)
-    assert living(Place(home / "database")) is None
+    assert living_postmaster(Place(home / "database")) is None
     assert workers(Place(home / "database")) == []
 
 
@@ -115,7 +114,7 @@ def test_a_user_that_was_killed_does_not_keep_the_server_alive(home: Path) -> No
     process.communicate()
     server = ensure(Settings(home=home), options=NO_SYNC)
     server.stop()
-    assert living(Place(home / "database")) is None
+    assert living_postmaster(Place(home / "database")) is None
 
 
 def test_every_acknowledged_row_is_there_after_kill_9_of_everything(home: Path) -> None:
@@ -158,7 +157,7 @@ def test_a_zombie_postmaster_counts_as_dead_for_its_parent_and_for_others(home: 
     # Nobody has waited for it yet: this process is its parent.
     while psutil.Process(first.pid).status() != psutil.STATUS_ZOMBIE:
         time.sleep(0.01)
-    assert living(place) is None
+    assert living_postmaster(place) is None
     process = other_process(home)
     assert process.stdout
     assert int(process.stdout.readline()) != first.pid
@@ -176,7 +175,7 @@ def test_children_that_outlive_their_postmaster_are_seen_out_before_the_next_sta
         backend = psutil.Process(connection.info.backend_pid)
         # A stopped backend cannot notice that its postmaster is gone.
         backend.send_signal(signal.SIGSTOP)
-        postmaster = living(place)
+        postmaster = living_postmaster(place)
         assert postmaster is not None
         postmaster.kill()
         again = ensure(Settings(home=home), options=NO_SYNC)
@@ -209,7 +208,7 @@ def test_a_server_that_cannot_start_says_why_in_one_sentence(home: Path) -> None
     (home / "database" / "data" / "local.conf").write_text("shared_buffers = 'plenty'\n")
     with pytest.raises(OutcomeError, match=r"did not start: .*invalid value .*shared_buffers.*plenty"):
         ensure(Settings(home=home), options={"fsync": "off"})
-    assert living(Place(home / "database")) is None
+    assert living_postmaster(Place(home / "database")) is None
 
 
 def test_data_of_a_version_that_is_not_installed_is_refused(home: Path) -> None:
@@ -244,7 +243,7 @@ def test_a_url_that_does_not_answer_is_one_sentence_without_the_password() -> No
 def test_root_runs_the_server_as_another_user_and_keeps_its_directories_closed(home: Path) -> None:
     server = ensure(Settings(home=home), options=NO_SYNC)
     place = Place(home / "database")
-    postmaster = living(place)
+    postmaster = living_postmaster(place)
     assert postmaster is not None
     assert postmaster.uids().real != 0
     assert postmaster.gids().real != 0

@@ -61,7 +61,7 @@ class Place:
         return f"postgresql://careloom@/{database}?host={quote(str(self.socket), safe='')}"
 
 
-def living(place: Place) -> psutil.Process | None:
+def living_postmaster(place: Place) -> psutil.Process | None:
     """The postmaster that runs on this data. Dead, zombie, and strangers that got its pid: None."""
     try:
         pid = int((place.data / "postmaster.pid").read_text().split("\n", 1)[0])
@@ -87,7 +87,7 @@ def workers(place: Place) -> list[psutil.Process]:
 
 def halt(place: Place) -> None:
     """Stop the embedded server of this place, whoever uses it: fast first, hard after a minute."""
-    postmaster = living(place)
+    postmaster = living_postmaster(place)
     if postmaster is not None:
         for how in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
             with suppress(psutil.NoSuchProcess):

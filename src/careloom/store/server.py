@@ -26,7 +26,7 @@ import psycopg
 from careloom.fhir.outcome import Issue, IssueCode, OutcomeError
 from careloom.settings import Settings
 from careloom.store import binaries
-from careloom.store.postmaster import DATABASE, Place, bury, children, halt, living
+from careloom.store.postmaster import DATABASE, Place, bury, children, halt, living_postmaster
 from careloom.store.tuning import configuration
 
 START_TIMEOUT_S = 600.0
@@ -90,7 +90,7 @@ def _bring_up(place: Place, options: Mapping[str, str]) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
     since = place.log.stat().st_size if place.log.exists() else 0
     started = False
-    while (postmaster := living(place)) is None or not _answers(place, postmaster, deadline):
+    while (postmaster := living_postmaster(place)) is None or not _answers(place, postmaster, deadline):
         # One found on its way down is followed by one of our own; our own that dies has said why.
         if started:
             raise _failure(place, since)
@@ -172,7 +172,7 @@ def _answers(place: Place, postmaster: psutil.Process, deadline: float) -> bool:
         try:
             psycopg.connect(place.url("postgres"), connect_timeout=5).close()
         except psycopg.OperationalError as error:
-            if living(place) is None or not postmaster.is_running():
+            if living_postmaster(place) is None or not postmaster.is_running():
                 return False
             if "authentication failed" in str(error):
                 text = f"The database under {place.folder} belongs to another user: run careloom as that one."
@@ -186,7 +186,7 @@ def _answers(place: Place, postmaster: psutil.Process, deadline: float) -> bool:
 
 
 def _await_pid_file(place: Place, deadline: float) -> None:
-    while living(place) is None and time.monotonic() < deadline:
+    while living_postmaster(place) is None and time.monotonic() < deadline:
         if children[place.data].poll() is not None:
             return
         time.sleep(0.01)
