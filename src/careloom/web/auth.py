@@ -1,0 +1,145 @@
+"""web.auth: who is asking: sign-in, sessions, Bearer tokens; and whether they may walk this road.
+
+Room: web. May import: store.accounts. Standards: RFC 6750 (Bearer tokens), RFC 6265bis (cookies).
+
+A browser holds a session in a cookie and proves each form by its token; a program sends a Bearer token and needs no
+proof. Everything else is a stranger, who sees the sign-in page and nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from secrets import token_urlsafe
+
+from starlette.responses import Response
+
+from careloom.fhir.outcome import Issue, OutcomeError
+from careloom.store import accounts
+from careloom.web.call import Call, local_path
+from careloom.web.road import PUBLIC, Road, deed, page
+from careloom.web.security import DOOR, SESSION, form_token, refuse_foreign_form, set_cookie
+
+SAFE = frozenset({"GET", "HEAD"})
+DOES = {
+    "nurse": ("Nurse", "Works through the care team's list, acknowledges and closes tasks."),
+    "physician": ("Physician", "Sees what climbs up, reads the whole record."),
+    "integration": ("Integration engineer", "Watches messages, looks into quarantine, drives again."),
+    "admin": ("Administrator", "Accounts and health; no clinical data."),
+}
+"""Role -> its title, and what it does in the demo."""
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """One button of the demo's sign-in page."""
+
+    name: str
+    title: str
+    does: str
+
+
+def admitted(call: Call, right: str) -> Call:
+    """The call with its actor. Raises OutcomeError: login for a stranger, forbidden without the right, security for a
+    form that is not of the session."""
+    call = _recognised(call)
+    if call.method not in SAFE and "authorization" not in call.headers:
+        refuse_foreign_form(
+            call.headers, call.form() if _is_form(call) else {}, call.session or call.cookies.get(DOOR, "")
+        )
+    if right == PUBLIC:
+        return call
+    if call.actor is None:
+        raise OutcomeError(
+            Issue("login", "Sign in first: with a session in a browser, else with a Bearer token.")
+        )
+    if not call.may(right):
+        raise OutcomeError(
+            Issue(
+                "forbidden",
+                "Your role does not have this right. Ask an administrator, or sign in as another.",
+            )
+        )
+    return call
+
+
+def _is_form(call: Call) -> bool:
+    return call.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+
+
+def _recognised(call: Call) -> Call:
+    """The call with whoever its token or cookie names; a wrong one names nobody."""
+    scheme, _, token = call.headers.get("authorization", "").partition(" ")
+    if scheme:
+        if scheme.lower() != "bearer":
+            return call
+        with call.site.database.connection() as connection:
+            actor = accounts.actor_of_token(connection, token.strip(), call.now)
+        return replace(call, actor=actor, display=actor.id if actor else "")
+    cookie = call.cookies.get(SESSION, "")
+    if not cookie:
+        door = call.cookies.get(DOOR, "")
+        return replace(call, csrf=form_token(door)) if door else call
+    with call.site.database.connection() as connection:
+        session = accounts.session_of(connection, cookie, call.now)
+    if session is None:
+        return call
+    return replace(
+        call, actor=session.actor, display=session.display, session=cookie, csrf=form_token(cookie)
+    )
+
+
+def door(call: Call) -> Response:
+    """The sign-in page; it gives a stranger the cookie that his form is proved by."""
+    return _door(call, "")
+
+
+def enter(call: Call) -> Response:
+    """Name and password."""
+    form = call.form()
+    return _enter(call, form.get("name", ""), form.get("password", ""))
+
+
+def enter_demo(call: Call) -> Response:
+    """One click, in the demo and nowhere else."""
+    name = call.form().get("name", "")
+    if not call.site.settings.demo or name not in accounts.DEMO_ACCOUNTS:
+        raise OutcomeError(Issue("forbidden", "Only the demo lets people in without a password."))
+    return _enter(call, name, accounts.DEMO_PASSWORD)
+
+
+def leave(call: Call) -> Response:
+    """End the session."""
+    with call.site.database.connection() as connection:
+        accounts.sign_out(connection, call.session)
+    answer = call.go("/sign-in")
+    answer.delete_cookie(SESSION, path="/", httponly=True, samesite="lax")
+    # Whatever the browser still holds of the pages goes with the session.
+    answer.headers["Clear-Site-Data"] = '"cache", "storage"'
+    return answer
+
+
+def _enter(call: Call, name: str, password: str) -> Response:
+    try:
+        session = accounts.sign_in(call.site.database, name, password, call.now)
+    except OutcomeError as error:
+        return _door(call, str(error), error.issues[0].code == "login")
+    answer = call.go(local_path(call.form().get("next", "")))
+    return set_cookie(answer, SESSION, session.token, is_secure=call.is_secure)
+
+
+def _door(call: Call, error: str, is_refused: bool = False) -> Response:  # noqa: FBT001, FBT002
+    secret = call.cookies.get(DOOR) or token_urlsafe()
+    shown = replace(call, actor=None, csrf=form_token(secret))
+    names = accounts.DEMO_ACCOUNTS if call.site.settings.demo else {}
+    roles = [Role(name, *DOES[name]) for name in names]
+    target = local_path(call.asked("next") or call.form().get("next", ""))
+    answer = shown.show("sign_in.html", 403 if is_refused else 200, error=error, next=target, roles=roles)
+    return set_cookie(answer, DOOR, secret, is_secure=call.is_secure)
+
+
+ROADS: tuple[Road, ...] = (
+    page("/sign-in", PUBLIC, door),
+    deed("/sign-in", PUBLIC, enter),
+    deed("/sign-in/demo", PUBLIC, enter_demo),
+    deed("/sign-out", "page", leave),
+)

@@ -1,0 +1,114 @@
+"""web.call: one request as a handler sees it: for whom, with what, when; plain and synchronous.
+
+Room: web. May import: store, flow, settings. A handler runs in the small thread pool of web.server (the database
+driver is synchronous); it reads through `call.reader()`, which is opened for the signed-in actor and for nobody else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+from zoneinfo import ZoneInfo
+
+from jinja2 import Environment
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from careloom.fhir.outcome import Issue, OutcomeError
+from careloom.settings import Settings
+from careloom.store.actor import Actor, may
+from careloom.store.database import Database
+from careloom.store.read import Reader
+
+if TYPE_CHECKING:
+    from careloom.flow import Flow
+    from careloom.web.live import Live
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What all requests of one process share."""
+
+    settings: Settings
+    database: Database
+    flow: Flow
+    templates: Environment
+    live: Live
+    clock: Callable[[], datetime]
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone in which pages tell the time."""
+        return ZoneInfo(self.settings.time_zone)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request. `session` is the cookie's token ("" for a Bearer token or a stranger)."""
+
+    site: Site
+    method: str
+    path: str
+    now: datetime
+    actor: Actor | None = None
+    display: str = ""
+    session: str = ""
+    csrf: str = ""
+    query: tuple[tuple[str, str], ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    cookies: Mapping[str, str] = field(default_factory=dict[str, str])
+    is_secure: bool = False
+    parts: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    body: bytes = b""
+
+    @property
+    def who(self) -> Actor:
+        """The signed-in actor. Raises OutcomeError(login) on a public road without one."""
+        if self.actor is None:
+            raise OutcomeError(Issue("login", "Sign in first."))
+        return self.actor
+
+    @contextmanager
+    def reader(self) -> Iterator[Reader]:
+        """Reads for this actor, in one transaction: all that a page shows is of one moment."""
+        with self.site.database.connection() as connection:
+            yield Reader(connection, self.who)
+
+    def asked(self, name: str, default: str = "") -> str:
+        """The last value of a query parameter, without blanks around it."""
+        return next((value.strip() for key, value in reversed(self.query) if key == name), default)
+
+    def form(self) -> dict[str, str]:
+        """The posted form (application/x-www-form-urlencoded)."""
+        return dict(parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True))
+
+    def may(self, right: str) -> bool:
+        """True if the signed-in actor holds the right."""
+        return self.actor is not None and may(self.actor, right)
+
+    @property
+    def is_fragment(self) -> bool:
+        """True if htmx asks for a part of a page that is already shown."""
+        return self.headers.get("hx-request") == "true"
+
+    def show(self, template: str, status: int = 200, **values: object) -> Response:
+        """Render a template of web/templates as the answer."""
+        page = self.site.templates.get_template(template)
+        return HTMLResponse(page.render(call=self, settings=self.site.settings, **values), status)
+
+    def go(self, path: str) -> Response:
+        """Send the browser on, after a form."""
+        return RedirectResponse(path, 303)
+
+
+def local_path(text: str, default: str = "/") -> str:
+    """The path, if it leads to a page of ours; else the default.
+
+    >>> local_path("//evil.example/"), local_path("/tasks/7")
+    ('/', '/tasks/7')
+    """
+    is_ours = text.startswith("/") and not text.startswith(("//", "/\\")) and text.isprintable()
+    return text if is_ours else default

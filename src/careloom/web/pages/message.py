@@ -1,0 +1,249 @@
+"""web.pages.message: one message: as it came, what became of it, the fate of every field; driven again by who may.
+
+Room: web. May import: store.events, flow (to drive again).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from markupsafe import Markup
+from starlette.responses import Response
+
+from careloom.fhir.outcome import Issue, OutcomeError
+from careloom.fhir.resource import Resource, loads
+from careloom.store import events
+from careloom.store.event import Event
+from careloom.store.ledger import LedgerLine
+from careloom.store.read import Reader
+from careloom.web.call import Call
+from careloom.web.exhibit import hl7, plain, resources_of, tree
+from careloom.web.pages.messages import STATUSES
+from careloom.web.record import message_path
+from careloom.web.road import Road, deed, page
+from careloom.web.wording import moment
+
+SHOWN = 6
+"""Resources of one message that are shown in full; the others are named."""
+
+NAMED = 60
+FATES = {"mapped": ("mapped", "good"), "kept_raw": ("kept raw", "still"), "rejected": ("rejected", "soon")}
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What stands above."""
+
+    id: int
+    source: str
+    kind: str
+    status: str
+    code: str
+    tone: str
+    received: str
+    key: str
+    size: str
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pane:
+    """One side: its markup and what it is, in words."""
+
+    html: Markup
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the ledger; `path` is the element it became, "" if it became none."""
+
+    where: str
+    said: str
+    tone: str
+    target: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """One resource that the message stated."""
+
+    title: str
+    note: str
+    about: str
+    html: Markup
+    is_open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """A resource that is only named."""
+
+    title: str
+    href: str
+
+
+def message(call: Call) -> Response:
+    """The page."""
+    event_id, wanted = _number(call), call.asked("resource")
+    with call.site.database.connection() as connection:
+        event = events.event(connection, event_id, call.who)
+        lines = events.ledger(connection, event_id, call.who)
+        read = Reader(connection, call.who)
+        names = _names(event, lines, wanted)
+        clinical = call.may("clinical.read")
+        made = [made for name in names[:SHOWN] if clinical and (made := _made(read, name, event_id))]
+    asked = f"{wanted}.{call.asked('path')}" if wanted and call.asked("path") else wanted
+    return call.show(
+        "message.html",
+        event=_head(call, event),
+        asked=asked,
+        issues=event.issues,
+        raw=_raw(event, lines, wanted),
+        made=made,
+        others=[Other(name, message_path(event_id, name, "id")) for name in names[SHOWN:NAMED]],
+        more=max(len(names) - NAMED, 0),
+        lines=[_line(line) for line in lines[:400]],
+        ledger_said=_counted(lines),
+        none="This kind of message has no fields that could be lost: each resource is kept as it came."
+        if event.kind == "fhir"
+        else "No ledger: the message was not mapped.",
+    )
+
+
+def raw(call: Call) -> Response:
+    """The bytes, as they came."""
+    with call.site.database.connection() as connection:
+        event = events.event(connection, _number(call), call.who)
+    headers = {"Content-Disposition": f'attachment; filename="message-{event.id}.txt"'}
+    return Response(event.body, media_type="application/octet-stream", headers=headers)
+
+
+def drive(call: Call) -> Response:
+    """Map it again."""
+    receipt = call.site.flow.drive(_number(call), call.who)
+    return call.go(f"/messages/{receipt.event_id}")
+
+
+def trace(call: Call) -> Response:
+    """From a resource's element to the message that brought it."""
+    rtype, logical_id = call.parts["rtype"], call.parts["id"]
+    with call.reader() as read:
+        stored = read.stored(rtype, logical_id)
+    if stored is None or stored.event_id is None:
+        raise OutcomeError(
+            Issue("not-found", "No message brought this: careloom derived it, or it is not there.")
+        )
+    return call.go(message_path(stored.event_id, f"{rtype}/{logical_id}", call.asked("path")))
+
+
+def _number(call: Call) -> int:
+    text = call.parts["id"]
+    if not text.isdigit() or len(text) > 18:  # noqa: PLR2004 (a bigint)
+        raise OutcomeError(Issue("not-found", "A message has a number."))
+    return int(text)
+
+
+def _head(call: Call, event: Event) -> Head:
+    title, tone = STATUSES.get(event.status, (event.status, ""))
+    received = moment(event.received, call.site.zone)
+    size = f"{len(event.body):,}"
+    return Head(
+        event.id,
+        event.source,
+        event.kind,
+        title,
+        event.status,
+        tone,
+        received,
+        event.key,
+        size,
+        event.attempts,
+    )
+
+
+def _names(event: Event, lines: tuple[LedgerLine, ...], wanted: str) -> list[str]:
+    """The resources that the message stated, the one asked for first."""
+    names = resources_of(lines)
+    if event.kind == "fhir" and not names:
+        names = [f"{one['resourceType']}/{one['id']}" for one in _inside(event) if "id" in one]
+    if wanted and wanted not in names:
+        names.insert(0, wanted)
+    return sorted(names, key=lambda name: name != wanted)
+
+
+def _inside(event: Event) -> list[Resource]:
+    """The resources in a FHIR message: a Bundle's, or itself."""
+    try:
+        body = loads(event.body)
+    except OutcomeError:
+        return []
+    if not isinstance(body, dict):
+        return []
+    if body.get("resourceType") != "Bundle":
+        return [body]
+    return [entry["resource"] for entry in body.get("entry") or () if isinstance(entry.get("resource"), dict)]
+
+
+def _raw(event: Event, lines: tuple[LedgerLine, ...], wanted: str) -> Pane:
+    if event.kind == "hl7v2":
+        return Pane(*hl7(event.body, {line.where: line.fate for line in lines}))
+    if event.kind == "fhir":
+        inside = _inside(event)
+        found = next((one for one in inside if f"{one['resourceType']}/{one.get('id')}" == wanted), None)
+        one = found or next(iter(inside), None)
+        if one is not None and one.get("id"):
+            said = f"FHIR, {len(inside)} {'resource' if len(inside) == 1 else 'resources'}"
+            return Pane(Markup('<div class="json">{}</div>').format(tree(one)), said)
+    return Pane(plain(event.body), "as text")
+
+
+def _made(read: Reader, name: str, event_id: int) -> Made | None:
+    rtype, _, logical_id = name.partition("/")
+    stored = read.stored(rtype, logical_id)
+    if stored is None or stored.is_deleted:
+        return None
+    resource = stored.resource()
+    later = (
+        ""
+        if stored.event_id == event_id
+        else f", later changed by message {stored.event_id}"
+        if stored.event_id
+        else ""
+    )
+    return Made(
+        title=rtype,
+        note=f"{logical_id}, version {stored.version}{later}",
+        about=_about(resource),
+        html=tree(resource),
+        is_open=True,
+    )
+
+
+def _about(resource: Resource) -> str:
+    """The record of the patient that a resource is about."""
+    if resource["resourceType"] == "Patient":
+        return f"/patients/{resource['id']}"
+    subject = resource.get("subject") or resource.get("patient") or {}
+    reference = subject.get("reference", "") if isinstance(subject, dict) else ""
+    return f"/patients/{reference.removeprefix('Patient/')}" if reference.startswith("Patient/") else ""
+
+
+def _line(line: LedgerLine) -> Line:
+    said, tone = FATES[line.fate]
+    return Line(line.where, said, tone, line.target, line.target if line.fate == "mapped" else "")
+
+
+def _counted(lines: tuple[LedgerLine, ...]) -> str:
+    counted = Counter(line.fate for line in lines)
+    return ", ".join(f"{counted[fate]} {said}" for fate, (said, _) in FATES.items() if counted[fate])
+
+
+ROADS: tuple[Road, ...] = (
+    page("/messages/{id}", "event.read", message),
+    page("/messages/{id}/raw", "event.read", raw),
+    deed("/messages/{id}/drive", "event.drive", drive),
+    page("/trace/{rtype}/{id}", "event.read", trace),
+)

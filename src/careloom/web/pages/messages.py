@@ -1,0 +1,116 @@
+"""web.pages.messages: every message that arrived, the newest first, by source, status, kind and time; and quarantine.
+
+Room: web. May import: store.events.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from careloom.store.events import EventLine, Filter, counts, events
+from careloom.web.call import Call
+from careloom.web.choice import Choice
+from careloom.web.road import Road, page
+from careloom.web.wording import moment
+
+MOST = 50
+LONGEST = 120
+"""Letters of an issue in the list."""
+
+STATUSES = {
+    "received": ("Waiting", "still"),
+    "done": ("Done", "good"),
+    "quarantined": ("Quarantined", "soon"),
+    "superseded": ("Superseded", "still"),
+}
+KINDS = ("hl7v2", "fhir")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One message."""
+
+    id: int
+    received: str
+    source: str
+    kind: str
+    key: str
+    size: str
+    status: str
+    tone: str
+    issue: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The filter as it stands in the form."""
+
+    source: str
+    status: str
+    kind: str
+    since: str
+    until: str
+
+
+def messages(call: Call) -> Response:
+    """The page."""
+    chosen = Chosen(*(call.asked(name) for name in ("source", "status", "kind", "since", "until")))
+    which = Filter(
+        source=chosen.source,
+        status=chosen.status,
+        kind=chosen.kind,
+        since=_time(call, chosen.since),
+        until=_time(call, chosen.until),
+    )
+    before = int(call.asked("before")) if call.asked("before").isdigit() else None
+    with call.site.database.connection() as connection:
+        found = events(connection, call.who, which, before=before, limit=MOST + 1)
+        counted = counts(connection, call.who)
+    query = [(name, value) for name, value in call.query if name != "before" and value]
+    older = (
+        f"/messages?{urlencode([*query, ('before', str(found[MOST - 1].id))])}" if len(found) > MOST else ""
+    )
+    return call.show(
+        "messages.html",
+        rows=[_row(call, line) for line in found[:MOST]],
+        chosen=chosen,
+        sources=sorted({source for source, _ in counted}),
+        statuses=[Choice(code, title) for code, (title, _) in STATUSES.items()],
+        kinds=KINDS,
+        quarantined=sum(count for (_, status), count in counted.items() if status == "quarantined"),
+        older=older,
+        here=f"/messages?{urlencode(query)}",
+    )
+
+
+def _time(call: Call, text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=call.site.zone) if text else None
+    except ValueError:
+        return None
+
+
+def _row(call: Call, line: EventLine) -> Row:
+    title, tone = STATUSES.get(line.status, (line.status, ""))
+    first = next((issue for issue in line.issues if issue.severity in {"error", "fatal"}), None) or next(
+        iter(line.issues), None
+    )
+    issue = f"{first.expression}: {first.text}" if first and first.expression else first.text if first else ""
+    return Row(
+        id=line.id,
+        received=moment(line.received, call.site.zone),
+        source=line.source,
+        kind=line.kind,
+        key=line.key,
+        size=f"{line.size_bytes:,}",
+        status=title,
+        tone=tone,
+        issue=issue if len(issue) <= LONGEST else f"{issue[:LONGEST]}…",
+    )
+
+
+ROADS: tuple[Road, ...] = (page("/messages", "event.read", messages),)

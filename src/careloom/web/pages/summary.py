@@ -1,0 +1,237 @@
+"""web.pages.summary: one person on one screen: vital signs, NEWS2, tasks, who says what, problems, medicines, results.
+
+Room: web.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from starlette.responses import Response
+
+from careloom.act.task import OPEN
+from careloom.fhir.resource import Resource
+from careloom.store.read import Reader
+from careloom.web.call import Call
+from careloom.web.news2 import news2_of
+from careloom.web.record import Evidence, Record, Shown, banner_of, record_of
+from careloom.web.road import Road, page
+from careloom.web.tasks import ranked, view_of
+from careloom.web.vitals import observed, scores
+from careloom.web.wording import (
+    concept,
+    day,
+    interpretation,
+    moment,
+    person_name,
+    source_name,
+    value_of,
+    value_path,
+)
+
+MOST = 6
+"""Entries of each short list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a short list."""
+
+    value: Shown
+    note: str
+    when: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShortList:
+    """The latest entries of one kind; `more`: how many there are in all, when not all are shown."""
+
+    title: str
+    entries: list[Entry]
+    none: str
+    more: int
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What one source calls this person."""
+
+    source: str
+    name: Shown
+    born: Shown
+
+
+def summary(call: Call) -> Response:
+    """The page."""
+    with call.reader() as read:
+        record = record_of(read, call.parts["id"])
+        values = _parts(call, read, record)
+        has_vitals = bool(observed(read, record, None)[:1])
+        patient = banner_of(call, read, record)
+    return call.show(
+        "summary.html",
+        tab="Summary",
+        patient=patient,
+        has_vitals=has_vitals,
+        window="last 24 hours",
+        **values,
+    )
+
+
+def _parts(call: Call, read: Reader, record: Record) -> dict[str, object]:
+    evidence = Evidence(read)
+    tasks = [task for task in ranked(read.find("Task", record.subjects)) if task.get("status") in OPEN]
+    latest = next(iter(scores(read, record, None, count=3)), None)
+    return {
+        "tasks": [view_of(call, read, evidence, task, {}) for task in tasks],
+        "news2": news2_of(call, read, evidence, latest),
+        "patients": _sources(evidence, record),
+        "lists": [_short(call, evidence, read, record, kind) for kind in KINDS],
+    }
+
+
+def _sources(evidence: Evidence, record: Record) -> list[Source]:
+    face = record.face
+    name, born = person_name(face), face.get("birthDate")
+    return [
+        Source(
+            source_name(patient),
+            _differing(
+                evidence.shown(patient, "name[0]", person_name(patient)), person_name(patient) != name
+            ),
+            _differing(
+                evidence.shown(patient, "birthDate", day(patient.get("birthDate")) or "not sent"),
+                patient.get("birthDate") != born,
+            ),
+        )
+        for patient in record.patients
+    ]
+
+
+def _differing(shown: Shown, differs: bool) -> Shown:  # noqa: FBT001
+    return Shown(shown.text, shown.href, shown.flag, differs=differs)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One short list: what it asks the store for, and how an entry reads."""
+
+    title: str
+    none: str
+    rtype: str
+    pairs: tuple[tuple[str, str], ...]
+    sort: str
+    path: str
+    say: Callable[[Resource], str]
+    note: Callable[[Resource], str]
+    when: str
+
+
+def _medicine(resource: Resource) -> str:
+    named = concept(resource.get("medicationCodeableConcept"))
+    return named or (resource.get("medicationReference") or {}).get("display") or "Medicine without a name"
+
+
+def _dosage(resource: Resource) -> str:
+    return next((line.get("text") or "" for line in resource.get("dosageInstruction") or ()), "")
+
+
+def _condition_note(resource: Resource) -> str:
+    status = concept(resource.get("clinicalStatus"))
+    return "" if status == "active" else status
+
+
+def _visit(resource: Resource) -> str:
+    kind = next((concept(one) for one in resource.get("type") or ()), "")
+    return (
+        kind
+        or (resource.get("class") or {}).get("display")
+        or (resource.get("class") or {}).get("code")
+        or "Visit"
+    )
+
+
+def _visit_note(resource: Resource) -> str:
+    place = next(
+        ((one.get("location") or {}).get("display") or "" for one in resource.get("location") or ()), ""
+    )
+    return ", ".join(part for part in (place, resource.get("status", "")) if part)
+
+
+def _result(resource: Resource) -> str:
+    return f"{concept(resource.get('code'))} {value_of(resource)}"
+
+
+KINDS: tuple[Kind, ...] = (
+    Kind(
+        "Problems",
+        "None recorded.",
+        "Condition",
+        (),
+        "-recorded-date",
+        "code",
+        lambda r: concept(r.get("code")),
+        _condition_note,
+        "onsetDateTime",
+    ),
+    Kind(
+        "Allergies",
+        "None recorded.",
+        "AllergyIntolerance",
+        (),
+        "-date",
+        "code",
+        lambda r: concept(r.get("code")),
+        lambda r: r.get("criticality", ""),
+        "recordedDate",
+    ),
+    Kind(
+        "Medicines",
+        "None recorded.",
+        "MedicationRequest",
+        (("status", "active,on-hold"),),
+        "-authoredon",
+        "medicationCodeableConcept",
+        _medicine,
+        _dosage,
+        "authoredOn",
+    ),
+    Kind(
+        "Latest results",
+        "None recorded.",
+        "Observation",
+        (("category", "laboratory"),),
+        "-date",
+        "",
+        _result,
+        interpretation,
+        "effectiveDateTime",
+    ),
+    Kind("Visits", "None recorded.", "Encounter", (), "-date", "status", _visit, _visit_note, "period.start"),
+)
+
+
+def _short(call: Call, evidence: Evidence, read: Reader, record: Record, kind: Kind) -> ShortList:
+    found: Sequence[Resource] = read.find(kind.rtype, record.whose, *kind.pairs, count=100, sort=kind.sort)
+    found = [one for one in found if one.get("status") != "entered-in-error"]
+    entries = [_entry(call, evidence, kind, resource) for resource in found[:MOST]]
+    return ShortList(kind.title, entries, kind.none, len(found) if len(found) > MOST else 0)
+
+
+def _entry(call: Call, evidence: Evidence, kind: Kind, resource: Resource) -> Entry:
+    path = kind.path or value_path(resource)
+    when = resource
+    for name in kind.when.split("."):
+        when = (when or {}).get(name) if isinstance(when, dict) else None
+    text = kind.say(resource) or "Without a name"
+    return Entry(
+        evidence.shown(resource, path, text),
+        kind.note(resource),
+        moment(when if isinstance(when, str) else "", call.site.zone),
+        source_name(resource),
+    )
+
+
+ROADS: tuple[Road, ...] = (page("/patients/{id}", "clinical.read", summary),)

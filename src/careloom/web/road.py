@@ -1,0 +1,45 @@
+"""web.road: one address of the server: its path, who may walk it, and the function that answers.
+
+Room: web. May import: store.actor. Nothing is open by default: a road names a right of `store.actor.ROLES`, or says
+PUBLIC in so many words; `routes.checked` refuses to start otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from starlette.responses import Response
+
+from careloom.store.actor import ROLES
+from careloom.web.call import Call
+
+Handler = Callable[[Call], Response]
+
+PUBLIC = "public"
+"""The right of a road that anybody may walk: the sign-in page and the liveness probe, nothing else."""
+
+RIGHTS = frozenset({PUBLIC}).union(*ROLES.values())
+"""Every right there is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Road:
+    """One path with its methods. `speaks`: how a failure is told, as a page or as an OperationOutcome."""
+
+    path: str
+    right: str
+    answer: Handler
+    methods: tuple[str, ...] = ("GET",)
+    speaks: Literal["page", "fhir"] = "page"
+
+
+def page(path: str, right: str, answer: Handler) -> Road:
+    """A page that is read."""
+    return Road(path=path, right=right, answer=answer)
+
+
+def deed(path: str, right: str, answer: Handler) -> Road:
+    """A form that is posted."""
+    return Road(path=path, right=right, answer=answer, methods=("POST",))

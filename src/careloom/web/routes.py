@@ -1,0 +1,39 @@
+"""web.routes: every address of the server, in one table.
+
+Room: web. A road names its right where it is written (web.road); nothing here is open but what says so.
+"""
+
+from __future__ import annotations
+
+from careloom.web import auth
+from careloom.web.pages import (
+    health,
+    home,
+    message,
+    messages,
+    patients,
+    results,
+    stream,
+    summary,
+    task,
+    timeline,
+    vitals,
+    worklist,
+)
+from careloom.web.road import Road
+
+ROADS: tuple[Road, ...] = (
+    *auth.ROADS,
+    *home.ROADS,
+    *stream.ROADS,
+    *worklist.ROADS,
+    *task.ROADS,
+    *patients.ROADS,
+    *summary.ROADS,
+    *timeline.ROADS,
+    *vitals.ROADS,
+    *results.ROADS,
+    *messages.ROADS,
+    *message.ROADS,
+    *health.ROADS,
+)

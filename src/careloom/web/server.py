@@ -1,0 +1,223 @@
+"""web.server: the Starlette application: one road for each address, a small thread pool for the database.
+
+Room: web. May import: everything below it. Standards: https://www.starlette.io/ and ASGI 3.
+
+A request is read in the event loop; all else (who asks, may they, the handler, the page) runs in a thread, because
+the database driver is synchronous. Whatever a handler raises becomes an answer here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+from secrets import token_hex
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+import structlog
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+
+from careloom.fhir.outcome import Issue, IssueCode, OutcomeError
+from careloom.settings import Settings
+from careloom.store.database import Database, is_transient
+from careloom.web import auth
+from careloom.web.assets import static
+from careloom.web.call import Call, Site
+from careloom.web.errors import outcome, status_of, title_of
+from careloom.web.live import Live
+from careloom.web.road import PUBLIC, RIGHTS, Road
+from careloom.web.routes import ROADS
+from careloom.web.security import Headers
+from careloom.web.templating import templates
+
+if TYPE_CHECKING:
+    from careloom.flow import Flow
+
+log = structlog.get_logger(__name__)
+
+THREADS = 8
+"""Twice this many connections are the most that the pool is asked for: a handler that writes holds two."""
+
+MAX_BODY = 256 * 1024 * 1024
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def app(settings: Settings, database: Database, flow: Flow, roads: Sequence[Road] = ROADS) -> Starlette:
+    """The web application over one database. Raises OutcomeError if a road declares no right."""
+    refuse_undeclared(roads)
+    site = Site(settings, database, flow, templates(), Live(database), flow.clock)
+    pool = ThreadPoolExecutor(THREADS, thread_name_prefix="web")
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        site.live.start()
+        yield
+        site.live.stop()
+        pool.shutdown()
+
+    async def lost(request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        return await asyncio.get_running_loop().run_in_executor(pool, _astray, site, request, status)
+
+    routes = [Route(road.path, _endpoint(site, road, pool), methods=list(road.methods)) for road in roads]
+    application = Starlette(
+        routes=[*routes, Mount("/static", static)],
+        middleware=[Middleware(Headers)],
+        exception_handlers={HTTPException: lost},
+        lifespan=lifespan,
+    )
+    application.state.site = site
+    return application
+
+
+def refuse_undeclared(roads: Sequence[Road]) -> None:
+    """Raise OutcomeError(security) if a road names no right that exists: it would be open, or closed to all."""
+    bare = sorted(road.path for road in roads if road.right not in RIGHTS)
+    if bare:
+        raise OutcomeError(
+            Issue("security", f"The server does not start: no right is declared for {', '.join(bare)}.")
+        )
+
+
+class Server(uvicorn.Server):
+    """uvicorn, which also ends the open streams when it is told to stop (else it would wait for them)."""
+
+    def __init__(self, application: Starlette, settings: Settings) -> None:
+        super().__init__(
+            uvicorn.Config(
+                application,
+                host=settings.host,
+                port=settings.port,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=5,
+            )
+        )
+        self._site: Site = application.state.site
+
+    async def shutdown(self, sockets: list[object] | None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """End the streams, then wait for the requests that run."""
+        self._site.live.end_streams()
+        await super().shutdown(sockets)  # pyright: ignore[reportArgumentType]
+
+
+def serve(settings: Settings, database: Database, flow: Flow) -> None:
+    """Run the web process until SIGINT or SIGTERM."""
+    Server(app(settings, database, flow), settings).run()
+
+
+def _endpoint(site: Site, road: Road, pool: ThreadPoolExecutor) -> Endpoint:
+    async def answer(request: Request) -> Response:
+        try:
+            body = await _body(request) if request.method in {"POST", "PUT", "PATCH"} else b""
+        except OutcomeError as error:
+            return outcome(error.issues)
+        except ClientDisconnect:
+            return Response(status_code=400)
+        return await asyncio.get_running_loop().run_in_executor(pool, _walk, site, road, request, body)
+
+    return answer
+
+
+async def _body(request: Request) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > MAX_BODY:
+            raise OutcomeError(Issue("too-long", f"A body may have {MAX_BODY} bytes; send it in parts."))
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _walk(site: Site, road: Road, request: Request, body: bytes) -> Response:
+    call = _call(site, request, body)
+    try:
+        call = auth.admitted(call, road.right)
+        return road.answer(call)
+    except OutcomeError as error:
+        return _refusal(call, road.speaks, error.issues)
+    except Exception as error:  # noqa: BLE001 (the last line of defence: an answer, and a line in the log)
+        reference = token_hex(4)
+        log.error(  # noqa: TRY400 (a traceback may hold values)
+            "request_failed",
+            road=road.path,
+            kind=type(error).__name__,
+            place=_place(error),
+            reference=reference,
+        )
+        return _refusal(call, road.speaks, (_fault(error),), reference)
+
+
+def _place(error: Exception) -> str:
+    """Where it was raised. The text of a database error may hold values of a row: it is never logged."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+
+
+def _fault(error: Exception) -> Issue:
+    if is_transient(error):
+        return Issue(
+            "transient", "The database does not answer at this moment. Nothing was changed; try again."
+        )
+    return Issue(
+        "exception", "careloom could not do this, and nothing was changed. Try again, or tell the operator."
+    )
+
+
+def _refusal(
+    call: Call, speaks: str, issues: Sequence[Issue], reference: str = "", status: int = 0
+) -> Response:
+    """What went wrong, as an OperationOutcome, a page, or the way to the sign-in page."""
+    status = status or status_of(issues)
+    is_read = "text/html" in call.headers.get("accept", "")
+    if speaks == "fhir" or not (is_read or call.is_fragment):
+        return outcome(issues, status)
+    if status == 401:  # noqa: PLR2004
+        door = f"/sign-in?{urlencode({'next': call.path})}" if call.method == "GET" else "/sign-in"
+        return (
+            Response(status_code=401, headers={"HX-Redirect": "/sign-in"})
+            if call.is_fragment
+            else call.go(door)
+        )
+    return call.show("error.html", status, title=title_of(status), issues=issues, reference=reference)
+
+
+def _astray(site: Site, request: Request, status: int) -> Response:
+    """No road leads there, or not by this method."""
+    call = _call(site, request, b"")
+    speaks = "fhir" if call.path.startswith("/fhir") else "page"
+    try:
+        call = auth.admitted(call, PUBLIC) if request.method == "GET" else call
+    except OutcomeError:
+        log.info("stray_request_of_stranger")
+    what = "There is nothing at this address." if status == 404 else f"{request.method} is not answered here."  # noqa: PLR2004
+    code: IssueCode = "not-found" if status == 404 else "not-supported"  # noqa: PLR2004
+    return _refusal(call, speaks, (Issue(code, what),), status=status)
+
+
+def _call(site: Site, request: Request, body: bytes) -> Call:
+    return Call(
+        site=site,
+        method=request.method,
+        path=request.url.path,
+        now=site.clock(),
+        query=tuple(request.query_params.multi_items()),
+        headers=request.headers,
+        cookies=request.cookies,
+        parts=request.path_params,
+        body=body,
+        is_secure=request.url.scheme == "https",
+    )

@@ -1,0 +1,216 @@
+"""web.tasks: how a Task of the care team reads: urgency, reasons with their evidence, who, since when.
+
+Room: web. May import: store.score, act (the words of its Tasks). Shared by worklist, summary and task page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from careloom.act.task import INPUT, OPEN, WAITING, code_of, role_of, step_of
+from careloom.fhir.resource import Resource
+from careloom.store.read import Reader
+from careloom.store.score import NEWS2, is_score, reading
+from careloom.web.call import Call
+from careloom.web.record import Evidence, Shown
+from careloom.web.wording import concept, instant_of, moment, source_name, span, value_path
+
+URGENCY = {
+    "stat": ("Act now", "now"),
+    "asap": ("Soon", "soon"),
+    "urgent": ("Urgent", "soon"),
+    "routine": ("Routine", ""),
+}
+RANK = {"stat": 0, "asap": 1, "urgent": 1, "routine": 2}
+BANDS = {
+    "high": ("high", "High risk"),
+    "medium": ("medium", "Medium risk"),
+    "low-medium": ("medium", "Low to medium risk: one parameter scores 3"),
+    "low": ("low", "Low risk"),
+}
+ENDED = {
+    "completed": "Closed",
+    "rejected": "Dismissed",
+    "cancelled": "Withdrawn",
+    "failed": "Failed",
+    "entered-in-error": "Entered in error",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A score with its band, for the badge."""
+
+    text: str
+    band: str
+    risk: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """One reason of a task: the parameter, what was measured, its points."""
+
+    label: str
+    value: Shown
+    points: str = ""
+    when: str = ""
+    source: str = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """A Task, as pages show it."""
+
+    id: str
+    href: str
+    title: str
+    description: str
+    urgency: str
+    tone: str
+    status: str
+    owner: str
+    since: str
+    since_iso: str
+    waiting: str
+    due: str
+    is_open: bool
+    can_acknowledge: bool
+    can_close: bool
+    escalated: str
+    score: Score | None
+    reasons: tuple[Reason, ...]
+    rate: str
+
+
+def view_of(call: Call, read: Reader, evidence: Evidence, task: Resource, rates: Mapping[str, str]) -> View:
+    """Shape one Task."""
+    zone = call.site.zone
+    opened = instant_of(task.get("authoredOn"), zone) or call.now
+    urgency, tone = URGENCY.get(task.get("priority", "routine"), URGENCY["routine"])
+    status = task.get("status", "")
+    is_open = status in OPEN
+    rule = concept(task.get("code"))
+    return View(
+        id=task["id"],
+        href=f"/tasks/{task['id']}",
+        title=rule or "Task",
+        description=task.get("description", ""),
+        urgency=urgency if is_open else ENDED.get(status, status),
+        tone=tone
+        if is_open and status in WAITING
+        else "still"
+        if not is_open
+        else tone
+        if tone == "now"
+        else "",
+        status=concept(task.get("businessStatus")) or status,
+        owner=owner_of(task),
+        since=moment(opened, zone),
+        since_iso=opened.isoformat(),
+        waiting=span(call.now - opened),
+        due=_due(call, task),
+        is_open=is_open,
+        can_acknowledge=status in WAITING | {"on-hold"} and call.may("task.write"),
+        can_close=status in {"accepted", "in-progress"},
+        escalated=_escalated(task),
+        score=score_of(read, task),
+        reasons=tuple(_reasons(call, read, evidence, task)),
+        rate=rates.get(rule, ""),
+    )
+
+
+def owner_of(task: Resource) -> str:
+    """Who has it, or which role it waits for."""
+    owner = task.get("owner") or {}
+    role = next((concept(kind) for kind in task.get("performerType", ())), "")
+    return owner.get("display") or (f"any {role.lower()}" if role else "nobody")
+
+
+def _due(call: Call, task: Resource) -> str:
+    end = ((task.get("restriction") or {}).get("period") or {}).get("end")
+    return moment(end, call.site.zone) if end and task.get("status") == "on-hold" else ""
+
+
+def _escalated(task: Resource) -> str:
+    if step_of(task) == "overdue":
+        return "Overdue"
+    return (
+        f"Escalated to {role_of(task)}"
+        if role_of(task) in {"physician", "charge"} and task.get("status") in WAITING
+        else ""
+    )
+
+
+def score_of(read: Reader, task: Resource) -> Score | None:
+    """The score that the Task is about, if it is one."""
+    reference = (task.get("focus") or {}).get("reference", "")
+    rtype, _, logical_id = reference.partition("/")
+    observation = read.resource(rtype, logical_id) if rtype == "Observation" else None
+    if observation is None or not is_score(observation, NEWS2):
+        return None
+    found = reading(observation)
+    band, risk = BANDS.get(found.band, BANDS["low"])
+    return Score(found.text, band, risk)
+
+
+def _reasons(call: Call, read: Reader, evidence: Evidence, task: Resource) -> Iterable[Reason]:
+    reference = (task.get("focus") or {}).get("reference", "")
+    rtype, _, logical_id = reference.partition("/")
+    focus = read.resource(rtype, logical_id) if rtype == "Observation" else None
+    points = {part.reference: part for part in reading(focus).parts} if focus else {}
+    for given in task.get("input", ()):
+        if code_of(given.get("type"), INPUT) == "reason":
+            source = (given.get("valueReference") or {}).get("reference", "")
+            part = points.get(source)
+            text = part.measured if part else (given.get("valueReference") or {}).get("display", "")
+            value, observation = evidence_for(read, evidence, source, text)
+            yield Reason(
+                label=concept(given.get("type")),
+                value=value,
+                points=str(part.points) if part and part.points is not None else "",
+                when=moment((observation or {}).get("effectiveDateTime"), call.site.zone),
+                source=source_name(observation),
+            )
+
+
+def evidence_for(
+    read: Reader, evidence: Evidence, reference: str, text: str
+) -> tuple[Shown, Resource | None]:
+    """A measured value and the message that brought it, from a reference to its Observation."""
+    rtype, _, logical_id = reference.partition("/")
+    observation = read.resource(rtype, logical_id) if logical_id else None
+    if observation is None:
+        return Shown(text), None
+    return evidence.shown(observation, _path(observation, text), text), observation
+
+
+def _path(observation: Resource, text: str) -> str:
+    """Down to the component whose value is the text: a blood pressure holds two."""
+    for at, component in enumerate(observation.get("component") or ()):
+        value = (component.get("valueQuantity") or {}).get("value")
+        if value is not None and text.startswith(str(value)):
+            return f"component[{at}].{value_path(component)}"
+    return value_path(observation)
+
+
+def rates_of(tasks: Iterable[Resource]) -> dict[str, str]:
+    """How often each rule's ended tasks were acted on: every rule shows its own acceptance."""
+    ended: dict[str, list[bool]] = {}
+    for task in tasks:
+        if task.get("status") in {"completed", "rejected"}:
+            ended.setdefault(concept(task.get("code")), []).append(task["status"] == "completed")
+    return {rule: f"acted on in {sum(done)} of {len(done)}" for rule, done in ended.items()}
+
+
+def ranked(tasks: Iterable[Resource]) -> list[Resource]:
+    """The most urgent first; of the same urgency what nobody has, then the oldest."""
+    return sorted(tasks, key=_rank)
+
+
+def _rank(task: Resource) -> tuple[int, bool, str]:
+    return (
+        RANK.get(task.get("priority", "routine"), 2),
+        task.get("status") not in WAITING,
+        task.get("authoredOn", ""),
+    )
