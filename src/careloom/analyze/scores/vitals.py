@@ -24,7 +24,7 @@ PARAMETER: dict[tuple[str, str], Parameter] = {
     (LOINC, "59408-5"): "spo2",
     (LOINC, "2708-6"): "spo2",
     (LOINC, "3151-8"): "oxygen",
-    (LOINC, "3150-6"): "oxygen",
+    (LOINC, "3150-0"): "oxygen",
     (SNOMED, "722742002"): "oxygen",
     (SNOMED, "371825009"): "oxygen",
     (LOINC, "8480-6"): "systolic",
@@ -33,7 +33,7 @@ PARAMETER: dict[tuple[str, str], Parameter] = {
     (SNOMED, "1104441000000107"): "consciousness",
     (LOINC, "8310-5"): "temperature",
     (LOINC, "8331-1"): "temperature",
-    (LOINC, "8333-0"): "temperature",
+    (LOINC, "8333-7"): "temperature",
 }
 """What an Observation or one of its components must be coded as."""
 
