@@ -83,7 +83,7 @@ def star() -> Person:
         "Whitfield", "Rosalind", "Grace", "female", date(1958, 4, 7),
         "14 Selvedge Avenue", "Loomford", "LF1 4QT", "01632 960147",
     )  # fmt: skip
-    return Person(1, truth, "Harcastle", SYSTEMS, "star")
+    return Person(1, truth, "Hardcastle", SYSTEMS, "star")
 
 
 def registrations(seed: int, person: Person) -> dict[System, Registration]:
@@ -158,9 +158,10 @@ def _written(rng: Random, person: Person, system: System) -> Details:
             details, middle=rng.choice(("", "", "", details.middle[:1], _typo(rng, details.middle)))
         )
     if rng.random() < GIVEN_DIFFERS:
-        nicknames = NICKNAMES.get(details.given, ())
-        is_misspelt = rng.random() < 0.5 or not nicknames  # noqa: PLR2004
-        details = replace(details, given=_typo(rng, details.given) if is_misspelt else rng.choice(nicknames))
+        # The other half goes by a nickname, or by the second name.
+        others = NICKNAMES.get(details.given, (person.truth.middle,))
+        is_misspelt = rng.random() < 0.5  # noqa: PLR2004
+        details = replace(details, given=_typo(rng, details.given) if is_misspelt else rng.choice(others))
     if person.maiden and rng.random() < MAIDEN_NAME:
         details = replace(details, family=person.maiden)
     elif rng.random() < FAMILY_MISSPELT:
