@@ -52,3 +52,5 @@ class Receipt:
     status: EventStatus
     is_duplicate: bool = False
     issues: tuple[Issue, ...] = field(default=())
+    resources: int = 0
+    """How many resources its commit created or changed."""
