@@ -13,7 +13,7 @@ from careloom.store.actor import STATION, Actor
 from careloom.store.blobs import Blobs
 from careloom.store.database import Database
 from careloom.store.event import Arrival
-from careloom.store.events import Filter, counts, event, events, keep, ledger, settle, waiting_s
+from careloom.store.events import Filter, counts, event, events, keep, ledger, settle, settled, waiting_s
 from careloom.store.ledger import LedgerLine
 
 NOW = datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
@@ -51,6 +51,17 @@ def test_other_bytes_under_the_same_key_are_kept_with_a_note(database: Database)
     assert other.event_id != first.event_id
     assert [issue.severity for issue in other.issues] == ["information"]
     assert again.event_id == first.event_id
+
+
+def test_settled_tells_what_needs_no_second_look(database: Database) -> None:
+    asked = [("files", "fhir", key) for key in ("done", "quarantined", "received", "absent")]
+    with database.connection() as connection:
+        for source, kind, key in asked[:3]:
+            receipt = keep(connection, Arrival(source, kind, key.encode(), key), NOW)
+            if key != "received":
+                settle(connection, receipt.event_id, "done" if key == "done" else "quarantined")
+        assert settled(connection, asked) == set(asked[:2])
+        assert settled(connection, [("lab", "fhir", "done")]) == settled(connection, []) == set()
 
 
 @pytest.mark.parametrize("change", [{"source": "lab"}, {"kind": "fhir"}, {"key": ""}])

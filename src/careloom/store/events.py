@@ -50,6 +50,12 @@ UPDATE event SET status = %s, issues = %s, ledger = %s, agent = %s, attempts = a
 WHERE id = %s
 """
 
+SETTLED = """
+SELECT source, kind, key FROM event
+JOIN unnest(%s::text[], %s::text[], %s::text[]) AS asked (source, kind, key) USING (source, kind, key)
+WHERE key <> '' AND status <> 'received'
+"""
+
 READ = "SELECT id, source, kind, body, hash, key, received, status, attempts, issues FROM event WHERE id = %s"
 
 # Each filter is off when it is NULL; ids grow with time, so that paging by id is paging by time.
@@ -144,6 +150,15 @@ def settle(
         SETTLE,
         [status, _json(issues).decode(), _packed_ledger(ledger), agent, event_id],
     )
+
+
+def settled(connection: Connection, identities: Sequence[tuple[str, str, str]]) -> set[tuple[str, str, str]]:
+    """Of these (source, kind, key), those of which an event is done or quarantined: a load skips them.
+
+    It serves keys that are hashes of content; under a sender's own id other bytes may stand.
+    """
+    columns = [list(column) for column in zip(*identities, strict=True)] or [[], [], []]
+    return {(source, kind, key) for source, kind, key in connection.execute(SETTLED, columns)}
 
 
 def event(connection: Connection, event_id: int, actor: Actor, blobs: Blobs | None = None) -> Event:
