@@ -38,13 +38,19 @@ def _message(number: int, seed: int, chance: random.Random) -> bytes:
     name = f"{names.choice(_FAMILY)}^{names.choice(_GIVEN)}"
     born = f"{1930 + person % 90}{1 + person % 12:02}{1 + person % 28:02}"
     segments = [
-        f"MSH|^~\\&|VERIFY|GHH|CARELOOM|GHH|{time}||{kind}|{seed}-{number}|P|2.5.1|||||||UNICODE UTF-8",
+        f"MSH|^~\\&|VERIFY|GHH|CARELOOM|GHH|{time}||{kind}|{seed}-{number}|P|2.5.1||||||UNICODE UTF-8",
         f"PID|1||P{seed}-{person}^^^VERIFY^MR||{name}||{born}|{'FM'[person % 2]}",
     ]
     if is_admission:
         segments.insert(1, f"EVN|A01|{time}")
-        visit = f"V{seed}-{number}^^^VERIFY^VN"
-        segments.append(f"PV1|1|I|WARD^{1 + person % 40}^1|||||||||||||||||{visit}" + "|" * 25 + time)
+        visit = {
+            1: "1",
+            2: "I",
+            3: f"WARD^{1 + person % 40}^1",
+            19: f"V{seed}-{number}^^^VERIFY^VN",
+            44: time,
+        }
+        segments.append("|".join(["PV1", *(visit.get(field, "") for field in range(1, 45))]))
     else:
         segments.append(f"OBR|1||F{seed}-{number}^VERIFY|85353-1^Vital signs panel^LN|||{time}")
         segments += [
