@@ -42,6 +42,8 @@ class Settings:
     """IANA zone of timestamps that come without one, and of the pages."""
     day_first: bool = False
     """True: a numeric date 03/04/2020 in a source is 3 April."""
+    identity_salt: str = "careloom"
+    """Secret that keys the stored hashes of demographics (blocking keys); set your own before the first patient arrives."""
     log_level: str = "info"
     """debug, info, warning or error."""
     conformance: Path = Path("../shared/data")

@@ -100,7 +100,7 @@ def candidates(own: str, own_keys: Iterable[str], holders: Mapping[str, list[str
     found: set[str] = set()
     for key in own_keys:
         sharing = holders.get(key, ())
-        if len(sharing) <= MOST_CANDIDATES:
+        if len(sharing) - (own in sharing) <= MOST_CANDIDATES:
             found.update(sharing)
     found.discard(own)
     return found
