@@ -9,6 +9,8 @@ import pytest
 from careloom.fhir.outcome import OutcomeError
 from careloom.store import accounts
 from careloom.store.accounts import FAILURES, IDLE, REST, SHIFT
+from careloom.store.actor import Actor
+from careloom.store.audit import accesses
 from careloom.store.database import Database
 
 # Half an hour before the clocks of Berlin jump.
@@ -99,7 +101,7 @@ def test_hours_are_hours_when_the_clock_is_set_forward(house: Database) -> None:
 def test_signing_out_shutting_out_and_a_new_password_end_sessions(house: Database) -> None:
     first, second, third = (accounts.sign_in(house, "amina", PASSWORD, NOW).token for _ in range(3))
     with house.connection() as connection:
-        accounts.sign_out(connection, first)
+        accounts.sign_out(connection, first, NOW)
         assert accounts.session_of(connection, first, NOW) is None
         assert accounts.session_of(connection, second, NOW) is not None
         accounts.set_password(connection, "amina", "another horse")
@@ -111,6 +113,23 @@ def test_signing_out_shutting_out_and_a_new_password_end_sessions(house: Databas
         assert accounts.session_of(connection, fourth, NOW) is None
         assert accounts.session_of(connection, third, NOW) is None
     refused(house, "amina", "another horse")
+
+
+def test_coming_failing_to_come_and_going_are_audited_without_what_strangers_typed(house: Database) -> None:
+    refused(house, "amina", "wrong")
+    refused(house, PASSWORD, "amina")
+    session = accounts.sign_in(house, "amina", PASSWORD, NOW, "10.0.0.7")
+    with house.connection() as connection:
+        accounts.sign_out(connection, session.token, NOW)
+        accounts.sign_out(connection, session.token, NOW)
+        lines = [line for _, line in accesses(connection, Actor("lucia", frozenset({"admin"})))]
+    assert [(line.actor, line.interaction, line.outcome) for line in lines] == [
+        ("amina", "logout", 0),
+        ("amina", "login", 0),
+        ("unknown", "login", 4),
+        ("amina", "login", 4),
+    ]
+    assert lines[1].address == "10.0.0.7"
 
 
 def test_a_token_opens_until_it_ends_or_is_revoked(database: Database) -> None:

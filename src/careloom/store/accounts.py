@@ -1,6 +1,6 @@
 """store.accounts: who may come in: people by password and session, programs by token.
 
-Room: store. May import: fhir.outcome. Touches: the tables account, session, token.
+Room: store. May import: fhir.outcome. Touches: the tables account, session, token, audit.
 Standards: RFC 9106 (argon2id), RFC 6750 (Bearer); NIST SP 800-63B 5.1.1.2 (passwords), 7.1 (sessions).
 
 Secrets are never stored: a password as argon2id, tokens (256 random bits) as SHA-256. That a form comes from our own
@@ -22,6 +22,7 @@ from psycopg.errors import UniqueViolation
 
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.store.actor import ROLES, Actor
+from careloom.store.audit import Access, record
 from careloom.store.database import Connection, Database
 
 IDLE = timedelta(hours=1)
@@ -124,12 +125,14 @@ def sign_in(
     name: str,
     password: str,
     now: datetime,
+    address: str = "",
     *,
     new_token: Callable[[], str] = secrets.token_urlsafe,
 ) -> Session:
     """Begin a session. Raises OutcomeError `login`: the same words for a wrong password, an unknown name, a lock.
 
-    It takes the database, not a connection: the count of wrong passwords stays although the sign-in fails.
+    Both are audited, with the caller's network address. It takes the database, not a connection: the count of wrong
+    passwords and the line of the audit trail stay although the sign-in fails.
     """
     # In a zone with summer time, a time plus an hour is not always an hour later.
     now = now.astimezone(UTC)
@@ -139,6 +142,7 @@ def sign_in(
         found = cast("tuple[str] | None", connection.execute(TRY, values).fetchone())
     # An unknown name takes as long as a known one, so that the time tells nothing.
     if not _matches(found[0] if found else _decoy(), password) or found is None:
+        _record_refusal(database, name, now, address)
         raise OutcomeError(Issue("login", _REFUSAL))
     token = new_token()
     expires = now + IDLE
@@ -148,6 +152,7 @@ def sign_in(
             raise OutcomeError(Issue("login", _REFUSAL))
         connection.execute("DELETE FROM session WHERE expires <= %s", [now])
         connection.execute(BEGIN, [_hash(token), name, now, expires])
+        record(connection, Access(now, name, "login", address=address))
     display, roles, patients = row
     return Session(token, _actor(name, roles, patients), display, expires)
 
@@ -171,9 +176,13 @@ def actor_of_session(connection: Connection, token: str, now: datetime) -> Actor
     return session.actor if session else None
 
 
-def sign_out(connection: Connection, token: str) -> None:
-    """End a session."""
-    connection.execute("DELETE FROM session WHERE hash = %s", [_hash(token)])
+def sign_out(connection: Connection, token: str, now: datetime, address: str = "") -> None:
+    """End a session, and say so in the audit trail."""
+    ended = connection.execute(
+        "DELETE FROM session WHERE hash = %s RETURNING account", [_hash(token)]
+    ).fetchone()
+    if ended:
+        record(connection, Access(now, ended[0], "logout", address=address))
 
 
 def create_token(
@@ -219,6 +228,13 @@ def ensure_demo_accounts(database: Database) -> None:
         for name, display in DEMO_ACCOUNTS.items():
             if name not in there:
                 create_account(connection, name, DEMO_PASSWORD, [name], display)
+
+
+def _record_refusal(database: Database, name: str, now: datetime, address: str) -> None:
+    with database.connection() as connection:
+        # Not the name that was typed: people type passwords into the wrong field.
+        known = connection.execute("SELECT name FROM account WHERE name = %s", [name]).fetchone()
+        record(connection, Access(now, known[0] if known else "unknown", "login", 4, address=address))
 
 
 def _actor(name: str, roles: list[str], patients: list[str] | None) -> Actor:
