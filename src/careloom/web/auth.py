@@ -110,7 +110,7 @@ def enter_demo(call: Call) -> Response:
 def leave(call: Call) -> Response:
     """End the session."""
     with call.site.database.connection() as connection:
-        accounts.sign_out(connection, call.session)
+        accounts.sign_out(connection, call.session, call.now)
     answer = call.go("/sign-in")
     answer.delete_cookie(SESSION, path="/", httponly=True, samesite="lax")
     # Whatever the browser still holds of the pages goes with the session.
