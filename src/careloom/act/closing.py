@@ -60,7 +60,7 @@ def close(task: Resource, outcome: str, text: str, actor_id: str, now: datetime)
         }
     ]
     if text.strip():
-        done = {"type": concept(OUTPUT, "text", "What was done"), "valueString": text.strip()}
+        done: Resource = {"type": concept(OUTPUT, "text", "What was done"), "valueString": text.strip()}
         after["output"].append(done)
     return noted(_ended(after, now), f"Closed: {said}.", now, actor_id)
 

@@ -8,18 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 from uuid import NAMESPACE_URL, uuid5
 
 from careloom.act.escalation import LADDER, waiting_for
 from careloom.act.task import DERIVED, INPUT, OPEN, REASON, RULE, changed, concept, noted
 from careloom.fhir.instant import instant, interval
 from careloom.fhir.resource import Resource, reference_to
+from careloom.store.feed import Change
 from careloom.store.person import Finder, linked
 from careloom.store.score import NEWS2, is_score, reading
-
-if TYPE_CHECKING:
-    from careloom.store.feed import Change
 
 TYPES = frozenset({"Observation"})
 
@@ -58,7 +55,7 @@ QUIET: dict[str, timedelta] = {
 def alert(change: Change, read: Finder) -> list[Resource]:
     """The Task that a NEWS2 score opens, worsens or settles; nothing where nothing changes."""
     score = change.resource
-    if change.is_deleted or score is None or not is_score(score, NEWS2):
+    if not is_score(score, NEWS2):
         return []
     measured = interval(str(score["effectiveDateTime"]))[0]
     person = linked(read, str(score["subject"]["reference"]))

@@ -206,7 +206,8 @@ def _desk(registration: Registration, at: datetime) -> hl7.Visit:
 
 def _malformed(town: Town, pen: Pen) -> Iterator[Message]:
     """Two of the three messages that stand in quarantine; the third comes while one looks on."""
-    for number, system in ((0, "lab"), (1, "ehr")):
+    sent: tuple[System, ...] = ("lab", "ehr")
+    for number, system in enumerate(sent):
         at = town.moment - timedelta(hours=2 + number)
         yield Message(at, system, hl7.malformed(number, at, pen.control_id()))
 

@@ -142,7 +142,7 @@ def _second(rng: Random, one: Person) -> Person:
 
 
 def _systems(rng: Random) -> tuple[System, ...]:
-    known = tuple(
+    known: tuple[System, ...] = tuple(
         system for system, share in zip(SYSTEMS, (0.8, 0.55, 0.6), strict=True) if rng.random() < share
     )
     return known or ("ehr",)

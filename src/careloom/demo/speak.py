@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from queue import Queue
 
@@ -68,7 +68,7 @@ class Mouth:
 @contextmanager
 def mouths(
     settings: Settings, token: str, stop: threading.Event, said: Said
-) -> Iterator[dict[System, Mouth]]:
+) -> Generator[dict[System, Mouth]]:
     """The mouths of all systems: `ehr` and `lab` over MLLP, `clinic` over HTTP with a Bearer token."""
     host = "127.0.0.1" if settings.host in {"", "0.0.0.0", "::"} else settings.host  # noqa: S104 - not bound here
     tls = ssl.create_default_context(cafile=settings.mllp_tls_cert) if settings.mllp_tls_cert else None
@@ -82,7 +82,7 @@ def mouths(
             "lab": lambda body: _over_mllp(lab, body),
             "clinic": lambda body: _over_http(client, token, body),
         }
-        opened = {system: Mouth(system, ways[system], stop, said) for system in SYSTEMS}
+        opened: dict[System, Mouth] = {system: Mouth(system, ways[system], stop, said) for system in SYSTEMS}
         try:
             yield opened
         finally:

@@ -8,18 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
 from careloom.analyze.scores import charlson
 from careloom.analyze.scores.lace import LETTERS, Letter, Stay, lace
 from careloom.analyze.scores.observation import Component, Scored, observation
 from careloom.fhir.instant import instant, interval
 from careloom.fhir.resource import Resource, reference_to
+from careloom.store.feed import Change
 from careloom.store.person import Finder, linked
 from careloom.store.score import LACE, SCORE
-
-if TYPE_CHECKING:
-    from careloom.store.feed import Change
 
 TYPES = frozenset({"Encounter"})
 
@@ -57,7 +54,7 @@ NAMES: dict[Letter, str] = {
 def score(change: Change, read: Finder) -> list[Resource]:
     """The LACE index of a stay that ended with the patient alive; nothing for other Encounters."""
     stay = change.resource
-    if change.is_deleted or stay is None or not _is_ended_stay(stay):
+    if not _is_ended_stay(stay):
         return []
     person = linked(read, str(stay["subject"]["reference"]))
     patients = ("patient", ",".join(person.patients))

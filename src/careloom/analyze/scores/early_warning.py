@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from careloom.analyze.scores.news2 import PARAMETERS, Parameter, Score, SpO2Scale, news2
 from careloom.analyze.scores.observation import Coding, Component, Scored, observation, score_id
@@ -24,11 +23,9 @@ from careloom.analyze.scores.vitals import (
 )
 from careloom.fhir.instant import instant, interval, period
 from careloom.fhir.resource import Resource, reference_to
+from careloom.store.feed import Change
 from careloom.store.person import Finder, Linked, linked
 from careloom.store.score import NEWS2, SNOMED
-
-if TYPE_CHECKING:
-    from careloom.store.feed import Change
 
 TYPES = frozenset({"Observation", "Flag"})
 
@@ -68,10 +65,12 @@ NAMES: dict[Parameter, str] = {
 def score(change: Change, read: Finder) -> list[Resource]:
     """The NEWS2 scores that this change makes or alters: at its own time, and later ones that it still counts for."""
     resource = change.resource
-    if resource is None or not resource.get("subject", {}).get("reference", "").startswith("Patient/"):
+    if change.is_deleted:
+        return _without(change, read)
+    if not resource.get("subject", {}).get("reference", "").startswith("Patient/"):
         return []
-    is_flag = resource["resourceType"] == "Flag" and _is_scale_2(resource)
-    at = measured_at(resource) if resource["resourceType"] == "Observation" else change.recorded
+    is_flag = change.rtype == "Flag" and _is_scale_2(resource)
+    at = measured_at(resource) if change.rtype == "Observation" else change.recorded
     if at is None or not (is_flag or _is_vital(resource)):
         return []
     person = linked(read, str(resource["subject"]["reference"]))
@@ -81,6 +80,17 @@ def score(change: Change, read: Finder) -> list[Resource]:
         return []
     times = {measured for measured, _ in scored} | (set() if is_flag else {at})
     return _scores_at(sorted(times), person, read)
+
+
+def _without(change: Change, read: Finder) -> list[Resource]:
+    """The scores that were made from what is now deleted, made again without it."""
+    made = read.find(
+        "Observation", ("derived-from", f"{change.rtype}/{change.id}"), ("code", "|".join(NEWS2))
+    )
+    if not made:
+        return []
+    person = linked(read, str(made[0]["subject"]["reference"]))
+    return _scores_at(sorted(interval(str(known["effectiveDateTime"]))[0] for known in made), person, read)
 
 
 def _is_vital(resource: Resource) -> bool:
