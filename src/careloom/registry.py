@@ -12,10 +12,16 @@ from typing import Any
 MAPPERS: dict[str, str] = {}
 """Event kind -> `to_resources(event, current) -> Conversion`."""
 
-STATIONS: dict[str, str] = {}
+STATIONS: dict[str, str] = {
+    "news2": "careloom.analyze.scores.early_warning:score",
+    "lace": "careloom.analyze.scores.discharge:score",
+    "deterioration": "careloom.act.deterioration:alert",
+}
 """Station -> `f(change, read) -> list[Resource]`; its module names the types it hears in TYPES."""
 
-TIMERS: dict[str, str] = {}
+TIMERS: dict[str, str] = {
+    "escalation": "careloom.act.escalation:tick",
+}
 """Timer -> `f(now, read) -> list[Resource]`; asked about once a second of the running clock."""
 
 CHECKS: dict[str, str] = {}
