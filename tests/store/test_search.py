@@ -29,7 +29,11 @@ def test_first(database: Database) -> None:
         two = {"coding": [{"system": LOINC, "code": "x"}, {"system": LOINC, "code": "8867-4"}]}
         rows = [observation(str(n), **({"code": two} if n % 3 == 0 else {})) for n in range(1, 10)]
         commit(connection, [Write(row) for row in rows], ORIGIN)
-        commit(connection, [Write({"resourceType": "Patient", "id": "p", "name": [{"family": "Ångström"}]})], ORIGIN)
+        commit(
+            connection,
+            [Write({"resourceType": "Patient", "id": "p", "name": [{"family": "Ångström"}]})],
+            ORIGIN,
+        )
         reader = Reader(connection, STATION)
 
         def ids(*pairs: tuple[str, str], **more: str) -> list[str]:
