@@ -8,9 +8,13 @@ import hashlib
 import os
 import shutil
 import tempfile
+import threading
+import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -89,3 +93,37 @@ def _sweep() -> None:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             halt(Place(home / "database"))
             shutil.rmtree(home, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running web server with its database and its way in."""
+
+    url: str
+    settings: Settings
+    database: Database
+    flow: Any
+
+
+@pytest.fixture
+def served(database: Database, tmp_path: Path) -> Iterator[Served]:
+    """The web server on a free port of loopback, in demo mode, with the demo's accounts and no clinical data."""
+    # Imported here, so that a slip in the upper rooms does not stop the tests of the lower ones.
+    from careloom.flow import Flow
+    from careloom.store.accounts import ensure_demo_accounts
+    from careloom.web.server import Server, app
+
+    settings = Settings(home=tmp_path, port=0, demo=True, time_zone="Europe/Berlin")
+    ensure_demo_accounts(database)
+    flow = Flow(database, settings)
+    server = Server(app(settings, database, flow), settings)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive(), "the server did not start"
+        time.sleep(0.02)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    yield Served(f"http://127.0.0.1:{port}", settings, database, flow)
+    server.should_exit = True
+    thread.join(timeout=20)
+    assert not thread.is_alive(), "the server did not stop"

@@ -23,12 +23,12 @@ MOST_BEHIND = 10_000
 """A station further behind is not counted to the end: `10000` then means that many or more."""
 
 # What a cursor has not passed yet, of the current versions and of the older ones.
-BEHIND = f"""
+BEHIND = """
 SELECT name, (SELECT count(*) FROM (
-    (SELECT FROM res WHERE (res.tx, res.rid) > (station.tx, station.rid) AND res.tx >= station.tx LIMIT {MOST_BEHIND})
+    (SELECT FROM res WHERE (res.tx, res.rid) > (station.tx, station.rid) AND res.tx >= station.tx LIMIT %(most)s)
     UNION ALL
     (SELECT FROM hist WHERE (hist.tx, hist.rid) > (station.tx, station.rid) AND hist.tx >= station.tx
-      LIMIT {MOST_BEHIND})) ahead)
+      LIMIT %(most)s)) ahead)
 FROM station ORDER BY name
 """
 
@@ -52,5 +52,8 @@ def health(connection: Connection, actor: Actor) -> Health:
     if not may(actor, "page"):
         raise OutcomeError(Issue("forbidden", "The state of the store is for those who work here."))
     row = cast("tuple[str, int, int, int, int]", connection.execute(SERVER).fetchone())
-    behind = tuple((str(name), int(count)) for name, count in connection.execute(BEHIND).fetchall())
+    behind = tuple(
+        (str(name), int(count))
+        for name, count in connection.execute(BEHIND, {"most": MOST_BEHIND}).fetchall()
+    )
     return Health(*row, behind=behind)

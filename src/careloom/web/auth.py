@@ -133,7 +133,8 @@ def _door(call: Call, error: str, is_refused: bool = False) -> Response:  # noqa
     names = accounts.DEMO_ACCOUNTS if call.site.settings.demo else {}
     roles = [Role(name, *DOES[name]) for name in names]
     target = local_path(call.asked("next") or call.form().get("next", ""))
-    answer = shown.show("sign_in.html", 403 if is_refused else 200, error=error, next=target, roles=roles)
+    values = {"error": error, "next": target, "roles": roles}
+    answer = shown.show_as(403 if is_refused else 200, "sign_in.html", values)
     return set_cookie(answer, DOOR, secret, is_secure=call.is_secure)
 
 

@@ -6,7 +6,7 @@ driver is synchronous); it reads through `call.reader()`, which is opened for th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,6 +20,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.settings import Settings
 from careloom.store.actor import Actor, may
+from careloom.store.audit import Access, AuditBuffer, Interaction
 from careloom.store.database import Database
 from careloom.store.read import Reader
 
@@ -37,6 +38,7 @@ class Site:
     flow: Flow
     templates: Environment
     live: Live
+    audit: AuditBuffer
     clock: Callable[[], datetime]
 
     @property
@@ -61,6 +63,7 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     cookies: Mapping[str, str] = field(default_factory=dict[str, str])
     is_secure: bool = False
+    address: str = ""
     parts: Mapping[str, Any] = field(default_factory=dict[str, Any])
     body: bytes = b""
 
@@ -72,10 +75,35 @@ class Call:
         return self.actor
 
     @contextmanager
-    def reader(self) -> Iterator[Reader]:
+    def reader(self) -> Generator[Reader]:
         """Reads for this actor, in one transaction: all that a page shows is of one moment."""
         with self.site.database.connection() as connection:
             yield Reader(connection, self.who)
+
+    def seen(
+        self,
+        interaction: Interaction,
+        what: str,
+        *,
+        patient: str = "",
+        number: int | None = None,
+        parameters: str = "",
+        event_id: int | None = None,
+    ) -> None:
+        """Leave a line in the audit trail: this actor read or searched this (a name, never a value)."""
+        self.site.audit.add(
+            Access(
+                recorded=self.now,
+                actor=self.who.id,
+                interaction=interaction,
+                what=what,
+                patient=patient,
+                number=number,
+                parameters=parameters,
+                event_id=event_id,
+                address=self.address,
+            )
+        )
 
     def asked(self, name: str, default: str = "") -> str:
         """The last value of a query parameter, without blanks around it."""
@@ -94,8 +122,12 @@ class Call:
         """True if htmx asks for a part of a page that is already shown."""
         return self.headers.get("hx-request") == "true"
 
-    def show(self, template: str, status: int = 200, **values: object) -> Response:
+    def show(self, template: str, **values: object) -> Response:
         """Render a template of web/templates as the answer."""
+        return self.show_as(200, template, values)
+
+    def show_as(self, status: int, template: str, values: Mapping[str, object]) -> Response:
+        """The same with another status, and the values as a mapping."""
         page = self.site.templates.get_template(template)
         return HTMLResponse(page.render(call=self, settings=self.site.settings, **values), status)
 

@@ -141,7 +141,7 @@ class Record:
 
 def record_of(read: Reader, record_id: str) -> Record:
     """The record of a Person, or of a Patient by the Person that links it. Raises OutcomeError(not-found)."""
-    person = read.resource("Person", record_id)
+    person = _living(read, read.resource("Person", record_id))
     if person is None:
         if read.resource("Patient", record_id) is None:
             raise OutcomeError(Issue("not-found", "There is no such person, or your role may not see them."))
@@ -156,6 +156,15 @@ def record_of(read: Reader, record_id: str) -> Record:
     return Record(person["id"], person, patients)
 
 
+def _living(read: Reader, person: Resource | None) -> Resource | None:
+    """The Person itself; of one that links nobody any more, the first that now does."""
+    if person is None or person.get("active", True):
+        return person
+    targets = [str((link.get("target") or {}).get("reference", "")) for link in person.get("link") or ()]
+    successors = (read.resource(*target.split("/")) for target in targets if target.startswith("Person/"))
+    return next((one for one in successors if one and one.get("active", True)), None)
+
+
 def _present(read: Reader, references: Iterable[str]) -> Iterator[Resource]:
     for reference in references:
         rtype, _, logical_id = reference.partition("/")
@@ -165,7 +174,8 @@ def _present(read: Reader, references: Iterable[str]) -> Iterator[Resource]:
 
 
 def banner_of(call: Call, read: Reader, record: Record) -> Banner:
-    """The banner: it asks for allergies and flags, so that no page about a person goes without them."""
+    """The banner: it leaves the line in the audit trail, and asks for allergies and flags, so that no page about a person goes without them."""
+    call.seen("read", f"{record.face['resourceType']}/{record.id}", patient=reference_to(record.patients[0]))
     face = record.face
     died = next(
         (patient["deceasedDateTime"] for patient in record.patients if "deceasedDateTime" in patient), None
@@ -215,11 +225,17 @@ def identifiers(patients: Iterable[Resource]) -> Iterator[Identifier]:
             if not value or value in seen:
                 continue
             seen.add(value)
-            kind = next(
-                (coding.get("code") for coding in (identifier.get("type") or {}).get("coding") or ()), ""
-            )
-            label = (identifier.get("type") or {}).get("text") or {"MR": "MRN", "NI": "National no."}.get(
-                kind or "", kind
-            )
+            label = identifier_label(identifier)
             source = source_name(patient)
             yield Identifier(f"{label or 'ID'} {source}" if source != "unknown" else label or "ID", value)
+
+
+def identifier_label(identifier: Resource) -> str:
+    """What kind of number it is, as far as its sender says.
+
+    >>> identifier_label({"type": {"coding": [{"code": "MR"}]}})
+    'MRN'
+    """
+    kind = identifier.get("type") or {}
+    code = next((str(coding.get("code", "")) for coding in kind.get("coding") or ()), "")
+    return kind.get("text") or {"MR": "MRN", "NI": "National no.", "PI": "Patient no."}.get(code, code)

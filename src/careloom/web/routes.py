@@ -9,6 +9,7 @@ from careloom.web import auth
 from careloom.web.pages import (
     health,
     home,
+    identity,
     message,
     messages,
     patients,
@@ -33,6 +34,7 @@ ROADS: tuple[Road, ...] = (
     *timeline.ROADS,
     *vitals.ROADS,
     *results.ROADS,
+    *identity.ROADS,
     *messages.ROADS,
     *message.ROADS,
     *health.ROADS,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -29,6 +29,7 @@ from starlette.routing import Mount, Route
 
 from careloom.fhir.outcome import Issue, IssueCode, OutcomeError
 from careloom.settings import Settings
+from careloom.store.audit import AuditBuffer
 from careloom.store.database import Database, is_transient
 from careloom.web import auth
 from careloom.web.assets import static
@@ -56,14 +57,15 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 def app(settings: Settings, database: Database, flow: Flow, roads: Sequence[Road] = ROADS) -> Starlette:
     """The web application over one database. Raises OutcomeError if a road declares no right."""
     refuse_undeclared(roads)
-    site = Site(settings, database, flow, templates(), Live(database), flow.clock)
+    site = Site(settings, database, flow, templates(), Live(database), AuditBuffer(database), flow.clock)
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix="web")
 
     @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
         site.live.start()
         yield
         site.live.stop()
+        site.audit.close()
         pool.shutdown()
 
     async def lost(request: Request, error: Exception) -> Response:
@@ -192,7 +194,9 @@ def _refusal(
             if call.is_fragment
             else call.go(door)
         )
-    return call.show("error.html", status, title=title_of(status), issues=issues, reference=reference)
+    return call.show_as(
+        status, "error.html", {"title": title_of(status), "issues": issues, "reference": reference}
+    )
 
 
 def _astray(site: Site, request: Request, status: int) -> Response:
@@ -220,4 +224,5 @@ def _call(site: Site, request: Request, body: bytes) -> Call:
         parts=request.path_params,
         body=body,
         is_secure=request.url.scheme == "https",
+        address=request.client.host if request.client else "",
     )

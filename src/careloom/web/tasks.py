@@ -88,7 +88,7 @@ def view_of(call: Call, read: Reader, evidence: Evidence, task: Resource, rates:
     zone = call.site.zone
     opened = instant_of(task.get("authoredOn"), zone) or call.now
     urgency, tone = URGENCY.get(task.get("priority", "routine"), URGENCY["routine"])
-    status = task.get("status", "")
+    status = str(task.get("status", ""))
     is_open = status in OPEN
     rule = concept(task.get("code"))
     return View(
@@ -96,7 +96,7 @@ def view_of(call: Call, read: Reader, evidence: Evidence, task: Resource, rates:
         href=f"/tasks/{task['id']}",
         title=rule or "Task",
         description=task.get("description", ""),
-        urgency=urgency if is_open else ENDED.get(status, status),
+        urgency=urgency if is_open else ENDED.get(status, "Ended"),
         tone=tone
         if is_open and status in WAITING
         else "still"

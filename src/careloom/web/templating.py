@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -60,9 +61,14 @@ def templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(
-        asset=address, navigation=navigation, source_class=source_class, sign=sign, version=__version__
-    )
+    words: dict[str, object] = {
+        "asset": address,
+        "navigation": navigation,
+        "source_class": source_class,
+        "sign": sign,
+        "version": __version__,
+    }
+    cast("dict[str, object]", environment.globals).update(words)
     return environment
 
 

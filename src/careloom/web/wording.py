@@ -179,6 +179,10 @@ def value_of(observation: Element) -> str:
     return f"not known: {concept(absent).lower()}" if absent else ""
 
 
+def _yes_no(value: object) -> str:
+    return "yes" if value else "no"
+
+
 def _ratio(element: Element) -> str:
     return f"{quantity(element.get('numerator'))} : {quantity(element.get('denominator'))}"
 
@@ -192,7 +196,7 @@ _VALUES: dict[str, Any] = {
     "valueCodeableConcept": concept,
     "valueString": str,
     "valueInteger": str,
-    "valueBoolean": lambda value: "yes" if value else "no",
+    "valueBoolean": _yes_no,
     "valueDateTime": day,
     "valueTime": str,
     "valueRange": _range,
@@ -218,9 +222,23 @@ def interpretation(observation: Element) -> str:
 
 def sex(resource: Element | None) -> str:
     """Administrative gender, said in full."""
-    return {"female": "Female", "male": "Male", "other": "Other"}.get(
-        (resource or {}).get("gender") or "", "Not known"
-    )
+    return sex_word((resource or {}).get("gender") or "")
+
+
+def sex_word(gender: str) -> str:
+    """A code of administrative gender, said in full."""
+    return {"female": "Female", "male": "Male", "other": "Other"}.get(gender, "Not known")
+
+
+def postal_address(element: Element) -> str:
+    """An Address on one line."""
+    parts = [
+        *(element.get("line") or ()),
+        element.get("city"),
+        element.get("state"),
+        element.get("postalCode"),
+    ]
+    return ", ".join(str(part) for part in parts if part) or str(element.get("text", ""))
 
 
 def source_name(resource: Element | None) -> str:

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import Resource, loads
 from careloom.store import events
+from careloom.store.blobs import Blobs
 from careloom.store.event import Event
 from careloom.store.ledger import LedgerLine
 from careloom.store.read import Reader
@@ -89,12 +90,13 @@ def message(call: Call) -> Response:
     """The page."""
     event_id, wanted = _number(call), call.asked("resource")
     with call.site.database.connection() as connection:
-        event = events.event(connection, event_id, call.who)
+        event = events.event(connection, event_id, call.who, _blobs(call))
         lines = events.ledger(connection, event_id, call.who)
         read = Reader(connection, call.who)
         names = _names(event, lines, wanted)
         clinical = call.may("clinical.read")
         made = [made for name in names[:SHOWN] if clinical and (made := _made(read, name, event_id))]
+    call.seen("read", f"Event/{event.id}", event_id=event.id)
     asked = f"{wanted}.{call.asked('path')}" if wanted and call.asked("path") else wanted
     return call.show(
         "message.html",
@@ -116,7 +118,8 @@ def message(call: Call) -> Response:
 def raw(call: Call) -> Response:
     """The bytes, as they came."""
     with call.site.database.connection() as connection:
-        event = events.event(connection, _number(call), call.who)
+        event = events.event(connection, _number(call), call.who, _blobs(call))
+    call.seen("read", f"Event/{event.id}", event_id=event.id)
     headers = {"Content-Disposition": f'attachment; filename="message-{event.id}.txt"'}
     return Response(event.body, media_type="application/octet-stream", headers=headers)
 
@@ -137,6 +140,10 @@ def trace(call: Call) -> Response:
             Issue("not-found", "No message brought this: careloom derived it, or it is not there.")
         )
     return call.go(message_path(stored.event_id, f"{rtype}/{logical_id}", call.asked("path")))
+
+
+def _blobs(call: Call) -> Blobs:
+    return Blobs(call.site.settings.home / "blobs")
 
 
 def _number(call: Call) -> int:

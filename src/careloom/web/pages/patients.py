@@ -44,6 +44,8 @@ def patients(call: Call) -> Response:
     with call.reader() as read:
         found = _found(read, asked)
         rows = [_row(call, record) for record in found[:MOST]]
+    names = ",".join(dict.fromkeys(name for name, _ in pairs_of(asked)))
+    call.seen("search-type", "Patient", number=len(rows), parameters=names)
     said = _said(asked, len(found))
     return call.show(
         "patients_found.html" if call.is_fragment else "patients.html", rows=rows, asked=asked, said=said

@@ -70,14 +70,8 @@ def summary(call: Call) -> Response:
         values = _parts(call, read, record)
         has_vitals = bool(observed(read, record, None)[:1])
         patient = banner_of(call, read, record)
-    return call.show(
-        "summary.html",
-        tab="Summary",
-        patient=patient,
-        has_vitals=has_vitals,
-        window="last 24 hours",
-        **values,
-    )
+    values |= {"tab": "Summary", "patient": patient, "has_vitals": has_vitals, "window": "last 24 hours"}
+    return call.show_as(200, "summary.html", values)
 
 
 def _parts(call: Call, read: Reader, record: Record) -> dict[str, object]:

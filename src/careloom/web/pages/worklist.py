@@ -49,6 +49,7 @@ def worklist(call: Call) -> Response:
     show = show if show in CHOICES else "open"
     with call.reader() as read:
         rows, total = _rows(call, read, show)
+    call.seen("search-type", "Task", number=len(rows))
     values = {
         "rows": rows,
         "show": show,
@@ -57,7 +58,7 @@ def worklist(call: Call) -> Response:
         "total": f"{len(rows)} of {total}" if total > len(rows) else total,
         "as_of": moment(call.now, call.site.zone),
     }
-    return call.show("worklist_rows.html" if call.is_fragment else "worklist.html", **values)
+    return call.show_as(200, "worklist_rows.html" if call.is_fragment else "worklist.html", values)
 
 
 def _rows(call: Call, read: Reader, show: str) -> tuple[list[Row], int]:
