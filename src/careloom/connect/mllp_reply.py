@@ -25,6 +25,7 @@ STRAY = "stray"
 
 _log = structlog.get_logger(__name__)
 _KEY_LENGTH = 199
+_FURTHER = re.compile(rb"[\r\n]MSH")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,8 @@ class Door:
 
     def _parts(self, block: bytes) -> list[bytes]:
         """The messages of a block; a block of one message is that message, untouched."""
+        if not _FURTHER.search(block):
+            return [block]
         try:
             messages = list(messages_of([block], self.limit_bytes))
         except OutcomeError:
