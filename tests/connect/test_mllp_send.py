@@ -7,12 +7,13 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from careloom.connect.mllp import listening
 from careloom.connect.mllp_frame import Deframer, frame
-from careloom.connect.mllp_send import Retry, Sender, send_all, send_async
+from careloom.connect.mllp_send import Retry, Sender, send_all, send_async, send_file
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.store.event import Arrival, Receipt
 
@@ -158,3 +159,25 @@ def test_a_message_that_wants_no_answer_gets_none():
 def test_a_message_without_control_id_cannot_be_sent():
     with Sender("127.0.0.1", 9) as sender, pytest.raises(OutcomeError, match="control id"):
         sender.send(message(""))
+
+
+def test_a_file_is_sent_message_by_message_with_carriage_returns(tmp_path: Path):
+    bodies: list[bytes] = []
+
+    def accept(arrival: Arrival) -> Receipt:
+        bodies.append(arrival.body)
+        return Receipt(1, "done")
+
+    (tmp_path / "feed.hl7").write_bytes(
+        b"\n".join([message("1"), message("2", "|||NE|NE"), message("3")]).replace(b"\r", b"\n")
+    )
+    with listening("127.0.0.1", 0, accept) as port:
+        answers = list(send_file(tmp_path / "feed.hl7", "127.0.0.1", port))
+    assert [answer.control_id for answer in answers] == ["1", "3"]
+    assert bodies == [message("1"), message("2", "|||NE|NE"), message("3")]
+
+
+def test_a_file_of_something_else_is_one_clear_sentence(tmp_path: Path):
+    (tmp_path / "a.json").write_text("{}")
+    with pytest.raises(OutcomeError, match="does not hold HL7"):
+        list(send_file(tmp_path / "a.json", "127.0.0.1", 9))

@@ -9,18 +9,21 @@ its control id takes it once.
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from careloom.connect.ack import Acknowledgement, acknowledgement_of
 from careloom.connect.mllp_frame import Deframer, frame
 from careloom.connect.msh import Msh, msh_of
+from careloom.connect.sources import items, plan
 from careloom.fhir.outcome import Issue, OutcomeError
 
 _ANSWER_BYTES = 1024 * 1024
@@ -160,6 +163,25 @@ def send_all(sender: Sender, messages: Iterable[bytes]) -> Iterator[tuple[str, A
     for message in messages:
         answer = sender.send(message)
         yield msh_of(message).control_id, answer
+
+
+def send_file(
+    path: Path, host: str, port: int, *, tls: ssl.SSLContext | None = None, retry: Retry | None = None
+) -> Iterator[Acknowledgement]:
+    """Send the HL7 v2 messages of a file (or folder, or archive) in order; each answer that they ask for.
+
+    Segments go out with the carriage return that the standard demands. Raises OutcomeError as `Sender.send` does,
+    and if the path is absent or holds something else.
+    """
+    with Sender(host, port, tls=tls, retry=retry) as sender:
+        for item in items(plan([path])):
+            if item.arrival is None or item.arrival.kind != "hl7v2":
+                raise OutcomeError(
+                    item.issue or Issue("not-supported", "The file does not hold HL7 v2 messages.")
+                )
+            answer = sender.send(re.sub(rb"\r\n?|\n", b"\r", item.arrival.body) + b"\r")
+            if answer is not None:
+                yield answer
 
 
 def _answers_due(msh: Msh) -> int:

@@ -1,6 +1,6 @@
 """store.copying: rows in PostgreSQL's binary COPY format, packed by struct.
 
-Room: store. Touches: the tables res, s_str, s_qty, s_dat.
+Room: store. Touches: the tables res, s_str, s_qty, s_dat, s_second.
 https://www.postgresql.org/docs/current/sql-copy.html#id-1.9.55.9.4
 
 psycopg's own row writer spends some 15 us on a row with an array; packing by hand spends 3.
@@ -26,7 +26,8 @@ _INT8_OID = 20
 _MINUS_INFINITY = -(1 << 63)
 
 _COPY = {
-    table: f"copy {table} from stdin (format binary)".encode() for table in ("res", "s_str", "s_qty", "s_dat")
+    table: f"copy {table} from stdin (format binary)".encode()
+    for table in ("res", "s_str", "s_qty", "s_dat", "s_second")
 }
 
 _int8 = struct.Struct(">iq").pack
@@ -35,6 +36,7 @@ _head = struct.Struct(">hiqiqiqiq").pack
 _tail = struct.Struct(">iiihihihi?i?").pack
 _string_row = struct.Struct(">hiqih").pack
 _quantity_row = struct.Struct(">hiqiqididiiih").pack
+_second_row = struct.Struct(">hiqiq").pack
 _date_row = struct.Struct(">hiqiqiqih").pack
 
 
@@ -43,13 +45,11 @@ def copy_versions(connection: Connection, versions: Sequence[Version]) -> None:
 
     In the order of their keys: two commits of the same new resources then wait for one another, never crosswise.
     """
-    strings: list[bytes] = []
-    quantities: list[bytes] = []
-    dates: list[bytes] = []
-    for version in versions:
-        side_rows(version, strings, quantities, dates)
-    rows = [res_row(version) for version in sorted(versions, key=lambda version: version.key)]
-    for table, packed in (("res", rows), ("s_str", strings), ("s_qty", quantities), ("s_dat", dates)):
+    rows: dict[str, list[bytes]] = {table: [] for table in _COPY}
+    for version in sorted(versions, key=lambda version: version.key):
+        rows["res"].append(res_row(version))
+        _side_rows(version, rows)
+    for table, packed in rows.items():
         if packed:
             with connection.cursor().copy(_COPY[table]) as stream:
                 stream.write(b"".join((HEADER, *packed, TRAILER)))
@@ -80,15 +80,16 @@ def res_row(version: Version) -> bytes:
     )
 
 
-def side_rows(version: Version, strings: list[bytes], quantities: list[bytes], dates: list[bytes]) -> None:
-    """Append the rows of s_str, s_qty and s_dat."""
+def _side_rows(version: Version, rows: dict[str, list[bytes]]) -> None:
     rid, row = version.rid, version.row
     for parameter, value in row.strings:
-        strings.append(_string_row(3, 8, rid, 2, parameter) + text(value))
+        rows["s_str"].append(_string_row(3, 8, rid, 2, parameter) + text(value))
     for unit, lo, hi, system, parameter in row.quantities:
-        quantities.append(_quantity_row(6, 8, rid, 8, unit, 8, lo, 8, hi, 4, system, 2, parameter))
+        rows["s_qty"].append(_quantity_row(6, 8, rid, 8, unit, 8, lo, 8, hi, 4, system, 2, parameter))
     for lo, hi, parameter in row.dates:
-        dates.append(_date_row(4, 8, rid, 8, micros(lo), 8, micros(hi), 2, parameter))
+        rows["s_dat"].append(_date_row(4, 8, rid, 8, micros(lo), 8, micros(hi), 2, parameter))
+    for code in row.second_codes:
+        rows["s_second"].append(_second_row(2, 8, rid, 8, code))
 
 
 def int8(value: int | None) -> bytes:

@@ -60,11 +60,6 @@ def system_entry(parameter: int, system: str) -> int:
     return hash64(f"{parameter}|{system}|")
 
 
-def second_entry(parameter: int, system: str, code: str) -> int:
-    """The entry of a coding that is not the first of its resource, and so not in the column `code`."""
-    return hash64(f"{parameter}+{system}|{code}")
-
-
 def uri_entry(parameter: int, uri: str) -> int:
     """The entry of a uri."""
     return hash64(f"{parameter}#{uri}")

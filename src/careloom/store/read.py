@@ -7,18 +7,22 @@ Every statement here carries the predicate of store.visible.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from careloom.fhir.query import Query, parse
 from careloom.fhir.resource import Resource
 from careloom.store.actor import Actor
+from careloom.store.condition import Condition
 from careloom.store.cursor import cursor_text, cursor_values
 from careloom.store.database import Connection
 from careloom.store.hashes import hash64
 from careloom.store.provenance import provenance_of
 from careloom.store.resource_type import number_of
+from careloom.store.search import Page, search
 from careloom.store.stored import FIELDS, Stored, stored_of
-from careloom.store.visible import Condition, versions, visible
+from careloom.store.visible import versions, visible
 
 
 class History(NamedTuple):
@@ -91,6 +95,25 @@ class Reader:
         found = self._read(f"{sql} order by lm desc, rid desc limit %s", [*bound, count + 1])
         last = found[count - 1] if len(found) > count else None
         return History(found[:count], cursor_text((last.last_updated, last.seq)) if last else None)
+
+    def search(self, query: Query) -> Page:
+        """One page of a search. Raises OutcomeError(not-supported) for what cannot be answered exactly."""
+        return search(self._connection, self._actor, query)
+
+    def find(self, rtype: str, *pairs: tuple[str, str], count: int = 100, sort: str = "") -> list[Resource]:
+        """The first `count` matches, parsed: for rooms. A parameter that is not known is an error.
+
+        >>> reader.find("Observation", ("patient", "Patient/7"), ("code", "8867-4"), sort="-date")  # doctest: +SKIP
+        """
+        query = parse(rtype, [*pairs, *([("_sort", sort)] if sort else [])], strict=True)
+        found: list[Resource] = []
+        while len(found) < count:
+            page = self.search(replace(query, count=count - len(found)))
+            found += [match.resource() for match in page.matches]
+            if page.next is None:
+                break
+            query = replace(query, cursor=page.next)
+        return found
 
     def provenance(self, rtype: str, id_: str) -> list[Resource]:
         """Who made each version of a resource, when, and from which Event: FHIR Provenance, the newest first."""

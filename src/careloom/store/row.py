@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from careloom.fhir.resource import Resource
 from careloom.fhir.searchparam import Indexed, extract
-from careloom.store.hashes import COMPARTMENT_SALT, hash64, salt, second_entry, token_entries, uri_entry
+from careloom.store.hashes import COMPARTMENT_SALT, hash64, salt, token_entries, uri_entry
 from careloom.store.resource_type import Columns, columns_of
 
 STRING_LIMIT = 500
@@ -59,6 +59,8 @@ class Row:
     ix: set[int] = field(default_factory=set[int])
     also: list[int] = field(default_factory=list[int])
     """Keys of further Patients in whose compartments it is."""
+    second_codes: set[int] = field(default_factory=set[int])
+    """Codings of the hot code beyond the first."""
     strings: list[StringRow] = field(default_factory=list[StringRow])
     quantities: list[QuantityRow] = field(default_factory=list[QuantityRow])
     dates: list[DateRow] = field(default_factory=list[DateRow])
@@ -99,6 +101,8 @@ def row_of(resource: Resource, key: int) -> Row:
         present |= bits.get(parameter, 0)
         row.strings.append(StringRow(parameter, text.replace("\0", "")[:STRING_LIMIT]))
     for parameter, system, unit, lo, hi in indexed.quantities:
+        if parameter in columns.unions:
+            continue
         present |= bits.get(parameter, 0)
         row.quantities.append(
             QuantityRow(unit_hash(unit), float(lo), float(hi), system_hash(system), parameter)
@@ -129,6 +133,8 @@ def system_hash(system: str | None) -> int:
 def _tokens(row: Row, indexed: Indexed, columns: Columns) -> None:
     bits, hot = columns.bits, columns.code
     for parameter, system, code in indexed.tokens:
+        if parameter in columns.unions:
+            continue
         row.present |= bits.get(parameter, 0)
         row.ix.update(token_entries(parameter, system, code))
         if parameter == hot and code is not None:
@@ -137,7 +143,7 @@ def _tokens(row: Row, indexed: Indexed, columns: Columns) -> None:
             if row.code is None:
                 row.code = entries[1]
             elif entries[1] != row.code:
-                row.ix.add(second_entry(parameter, system or "", code))
+                row.second_codes.add(entries[1])
     if row.code is not None:
         row.ix.discard(row.code)
 

@@ -8,20 +8,12 @@ nothing else (no Organization, no Practitioner); what is labelled restricted (R,
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.store.actor import Actor, may
+from careloom.store.condition import Condition
 from careloom.store.hashes import COMPARTMENT_SALT, hash64
 
 SEES_RESTRICTED = frozenset({"physician", "station"})
-
-
-class Condition(NamedTuple):
-    """A piece of SQL and the values of its placeholders."""
-
-    sql: str
-    values: tuple[Any, ...]
 
 
 def visible(actor: Actor, row: str = "r") -> Condition:

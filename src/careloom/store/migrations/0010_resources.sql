@@ -1,5 +1,5 @@
 -- Resources: the current version in res, older ones in hist, search values beside them.
--- Every version has its own rid; a row of s_str, s_qty or s_dat whose rid is no longer in res is stale, matches
+-- Every version has its own rid; a row of a table s_* whose rid is no longer in res is stale, matches
 -- nothing, and is swept by store.maintenance. So an update never deletes search values.
 
 -- Transaction ids start anew when a dump is restored into another cluster; base keeps ours rising all the same.
@@ -43,6 +43,8 @@ create index res_pat on res (rtype, pat, dlo) where pat is not null;
 create index res_code on res (rtype, code, dlo) where code is not null;
 create index res_date on res (rtype, dlo, key);
 create index res_lm on res (rtype, lm);
+-- A search by the end of an interval looks here for those longer than a day, and by dlo for all others.
+create index res_long on res (rtype, dhi) where dhi - dlo > interval '1 day';
 create index res_ix on res using gin (ix) with (gin_pending_list_limit = 1024);
 alter table res alter ix set statistics 1000;
 
@@ -79,6 +81,10 @@ create table s_qty (
   sys integer not null, sp smallint not null);
 create index s_qty_u on s_qty (sp, u, lo);
 create index s_qty_rid on s_qty (rid);
+
+-- Codings of the hot code beyond the first, which alone stands in res.code.
+create table s_second (rid bigint not null, code bigint not null);
+create index s_second_code on s_second (code, rid);
 
 -- Dates other than the clinical time.
 create table s_dat (rid bigint not null, lo timestamptz not null, hi timestamptz not null, sp smallint not null);

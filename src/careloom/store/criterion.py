@@ -1,0 +1,254 @@
+"""store.criterion: one criterion of a search as a condition on a row of res.
+
+Room: store. May import: fhir. Pure. Standard: https://hl7.org/fhir/R4/search.html#ptypes
+
+What cannot be answered exactly is refused with `not-supported`, never left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from careloom.fhir.outcome import Issue, OutcomeError
+from careloom.fhir.query import Criterion
+from careloom.fhir.queryvalue import Amount, Composite, Missing, Moment, Reference, Text, Token, Uri, Value
+from careloom.fhir.searchparam import SearchParameter, parameters
+from careloom.store.condition import NEVER, Condition, all_of, any_of, equals, negated, overlaps
+from careloom.store.hashes import code_entry, coding_entry, hash64, salt, system_entry, uri_entry
+from careloom.store.moment import on_hot_date, on_last_updated, on_other_date
+from careloom.store.resource_type import UNIONS, Columns, columns_of
+from careloom.store.row import STRING_LIMIT, system_hash, unit_hash
+
+HIGHEST = chr(0x10FFFF)
+"""The last character: what a prefix may go on with."""
+
+
+def criterion_condition(rtype: str, criterion: Criterion, row: str = "r") -> Condition:
+    """The condition that rows of this type, aliased `row`, must meet. Raises OutcomeError(not-supported)."""
+    parameter, modifier = criterion.parameter, criterion.modifier
+    columns = columns_of(rtype)
+    if criterion.values and isinstance(criterion.values[0], Missing):
+        return _missing(columns, _stored(rtype, parameter), row, is_missing=criterion.values[0].is_missing)
+    if modifier == "not":
+        return negated(criterion_condition(rtype, Criterion(parameter, "", criterion.values), row))
+    if parameter.code == "_id":
+        return _by_id(rtype, parameter, modifier, criterion.values, row)
+    conditions = [
+        _one_parameter(columns, one, modifier, criterion.values, row) for one in _stored(rtype, parameter)
+    ]
+    return any_of(conditions)
+
+
+def hot_codes(rtype: str, criterion: Criterion) -> list[int]:
+    """The hashes of column `code` that answer this criterion, with those of s_second; empty: another column must."""
+    if criterion.parameter.id != columns_of(rtype).code or criterion.modifier:
+        return []
+    entries = [_coding(criterion.parameter.id, value) for value in criterion.values]
+    return [entry for entry in entries if entry is not None] if None not in entries else []
+
+
+def _stored(rtype: str, parameter: SearchParameter) -> list[SearchParameter]:
+    """The parameters under whose ids the values of this one stand."""
+    union = UNIONS.get(rtype, {}).get(parameter.code)
+    return [parameters(rtype)[code] for code in union] if union else [parameter]
+
+
+def _missing(columns: Columns, stored: Sequence[SearchParameter], row: str, *, is_missing: bool) -> Condition:
+    bits = 0
+    for parameter in stored:
+        if parameter.id not in columns.bits:
+            raise _unsupported(parameter, "missing")
+        bits |= columns.bits[parameter.id]
+    return Condition(f"{row}.present & %s::bigint {'=' if is_missing else '<>'} 0", (bits,))
+
+
+def _by_id(
+    rtype: str, parameter: SearchParameter, modifier: str, values: Sequence[Value], row: str
+) -> Condition:
+    if modifier:
+        raise _unsupported(parameter, modifier)
+    ids = [value.code for value in values if isinstance(value, Token) and value.code]
+    by_key = equals(f"{row}.key", [hash64(f"{rtype}/{id_}") for id_ in ids])
+    return all_of([by_key, Condition(f"{row}.id = any(%s)", (ids,))])
+
+
+def _one_parameter(
+    columns: Columns, parameter: SearchParameter, modifier: str, values: Sequence[Value], row: str
+) -> Condition:
+    kind = "token" if modifier == "identifier" else parameter.type
+    if kind not in _CONDITIONS or (modifier and not _is_supported(parameter, modifier)):
+        raise _unsupported(parameter, modifier or parameter.type)
+    return _CONDITIONS[kind](columns, parameter, modifier, values, row)
+
+
+def _tokens(
+    columns: Columns, parameter: SearchParameter, _modifier: str, values: Sequence[Value], row: str
+) -> Condition:
+    hot: list[int] = []
+    entries: list[int] = []
+    for value in values:
+        coding = _coding(parameter.id, value)
+        if coding is not None and parameter.id == columns.code:
+            hot.append(coding)
+        elif coding is not None:
+            entries.append(coding)
+        elif isinstance(value, Token) and value.code is not None:
+            entries.append(code_entry(parameter.id, value.code))
+        elif isinstance(value, Token) and value.system:
+            entries.append(system_entry(parameter.id, value.system))
+        else:
+            raise _unsupported(parameter, "")
+    conditions = [overlaps(f"{row}.ix", entries)] if entries else []
+    if hot:
+        second = equals("s.code", hot)
+        sql = f"{row}.rid in (select s.rid from s_second s where {second.sql})"
+        conditions += [equals(f"{row}.code", hot), Condition(sql, second.values)]
+    return any_of(conditions)
+
+
+def _coding(parameter: int, value: Value) -> int | None:
+    """The hash of a code whose system is told (or told to be absent)."""
+    if isinstance(value, Token) and value.code is not None and value.system is not None:
+        return coding_entry(parameter, value.system, value.code)
+    return None
+
+
+def _strings(
+    _columns: Columns, parameter: SearchParameter, modifier: str, values: Sequence[Value], row: str
+) -> Condition:
+    conditions: list[Condition] = []
+    for value in values:
+        if not isinstance(value, Text):
+            raise _unsupported(parameter, modifier)
+        text = value.normalised.replace("\0", "")[:STRING_LIMIT]
+        if modifier == "contains":
+            escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+            conditions.append(Condition("s.v like %s", (f"%{escaped}%",)))
+        else:
+            conditions.append(Condition("s.v >= %s and s.v < %s", (text, text + HIGHEST)))
+    return _beside("s_str", parameter, any_of(conditions), row)
+
+
+def _quantities(
+    _columns: Columns, parameter: SearchParameter, modifier: str, values: Sequence[Value], row: str
+) -> Condition:
+    conditions: list[Condition] = []
+    for value in values:
+        if not isinstance(value, Amount):
+            raise _unsupported(parameter, modifier)
+        parts = [_range(value)]
+        if value.code is not None:
+            parts.append(Condition("s.u = %s", (unit_hash(value.code),)))
+        if value.system is not None:
+            parts.append(Condition("s.sys = %s", (system_hash(value.system),)))
+        conditions.append(all_of(parts))
+    return _beside("s_qty", parameter, any_of(conditions), row)
+
+
+# How the stored range [lo, hi] lies to the amount; nearly all are points, which an index on lo finds.
+_RANGE: dict[str, tuple[str, str]] = {
+    "eq": ("s.lo >= %s and s.lo < %s and s.hi < %s", "lo hi hi"),
+    "ne": ("(s.lo < %s or s.hi >= %s)", "lo hi"),
+    "gt": ("(s.lo > %s or s.hi > s.lo and s.hi > %s)", "value value"),
+    "ge": ("(s.lo >= %s or s.hi > s.lo and s.hi >= %s)", "value value"),
+    "lt": ("s.lo < %s", "value"),
+    "le": ("s.lo <= %s", "value"),
+    "sa": ("s.lo > %s", "value"),
+    "eb": ("s.lo < %s and s.hi < %s", "value value"),
+    "ap": ("s.lo <= %s and s.hi >= %s", "hi lo"),
+}
+
+
+def _range(amount: Amount) -> Condition:
+    sql, names = _RANGE[amount.prefix]
+    return Condition(sql, tuple(getattr(amount, name) for name in names.split()))
+
+
+def _references(
+    columns: Columns, parameter: SearchParameter, _modifier: str, values: Sequence[Value], row: str
+) -> Condition:
+    patients: list[int] = []
+    entries: list[int] = []
+    for value in values:
+        for key in value.keys if isinstance(value, Reference) else ():
+            if parameter.id in columns.single_patients and key.startswith("Patient/"):
+                patients.append(hash64(key))
+            elif parameter.code != "patient":
+                entries.append(hash64(key) ^ salt(parameter.id))
+    conditions = [equals(f"{row}.pat", patients)] if patients else []
+    if entries:
+        conditions.append(overlaps(f"{row}.ix", entries))
+    return any_of(conditions)
+
+
+def _uris(
+    _columns: Columns, parameter: SearchParameter, _modifier: str, values: Sequence[Value], row: str
+) -> Condition:
+    entries = [uri_entry(parameter.id, value.uri) for value in values if isinstance(value, Uri)]
+    return overlaps(f"{row}.ix", entries)
+
+
+def _dates(
+    columns: Columns, parameter: SearchParameter, modifier: str, values: Sequence[Value], row: str
+) -> Condition:
+    moments = [value for value in values if isinstance(value, Moment)]
+    if len(moments) < len(values):
+        raise _unsupported(parameter, modifier)
+    if parameter.code == "_lastUpdated":
+        return any_of([on_last_updated(moment, row) for moment in moments])
+    if parameter.id == columns.date:
+        return any_of([on_hot_date(moment, row) for moment in moments])
+    return _beside("s_dat", parameter, any_of([on_other_date(moment) for moment in moments]), row)
+
+
+def _composites(
+    _columns: Columns, parameter: SearchParameter, modifier: str, values: Sequence[Value], row: str
+) -> Condition:
+    # Where the expression is the resource itself, each part has one value at most, and the parts cannot be mixed up.
+    rtype = parameter.rtype
+    if parameter.expression != rtype:
+        raise _unsupported(parameter, "composite of a repeating element")
+    known = parameters(rtype)
+    components = [known[code] for code, _ in parameter.components]
+    conditions: list[Condition] = []
+    for value in values:
+        if not isinstance(value, Composite):
+            raise _unsupported(parameter, modifier)
+        parts = zip(components, value.parts, strict=True)
+        conditions.append(
+            all_of([criterion_condition(rtype, Criterion(one, "", (part,)), row) for one, part in parts])
+        )
+    return any_of(conditions)
+
+
+def _beside(table: str, parameter: SearchParameter, condition: Condition, row: str) -> Condition:
+    """A row of a table beside res meets the condition on alias s."""
+    if condition is NEVER:
+        return NEVER
+    sql = f"exists (select from {table} s where s.rid = {row}.rid and s.sp = %s and {condition.sql})"
+    return Condition(sql, (parameter.id, *condition.values))
+
+
+_Maker = Callable[[Columns, SearchParameter, str, Sequence[Value], str], Condition]
+_CONDITIONS: dict[str, _Maker] = {
+    "token": _tokens,
+    "string": _strings,
+    "date": _dates,
+    "reference": _references,
+    "quantity": _quantities,
+    "number": _quantities,
+    "uri": _uris,
+    "composite": _composites,
+}
+
+
+def _is_supported(parameter: SearchParameter, modifier: str) -> bool:
+    """Modifiers handled here (:not and :missing are handled before); a reference's may be a type."""
+    if parameter.type == "reference":
+        return modifier == "identifier" or modifier[:1].isupper()
+    return parameter.type == "string" and modifier == "contains"
+
+
+def _unsupported(parameter: SearchParameter, what: str) -> OutcomeError:
+    text = f"The search parameter {parameter.code} cannot be searched by {what or 'this value'} here yet."
+    return OutcomeError(Issue("not-supported", text, parameter.code))

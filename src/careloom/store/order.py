@@ -1,0 +1,119 @@
+"""store.order: the order of a search's answer, and the place in it where the next page begins.
+
+Room: store. Pure. Standard: https://hl7.org/fhir/R4/search.html#sort
+
+Pages are cut by value, not by number: the next page begins after the last row of this one, so that rows which
+writers add or take away meanwhile neither repeat nor skip others. Ties are broken by the resource's key, which
+outlives its versions. Without _sort the newest clinical time comes first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from careloom.fhir.outcome import Issue, OutcomeError
+from careloom.fhir.query import Sort
+from careloom.store.condition import Condition, all_of, any_of
+from careloom.store.cursor import cursor_text, cursor_values
+from careloom.store.resource_type import columns_of
+
+
+class Key(NamedTuple):
+    """One key of the order: SQL of its value on a row r of res, and its type."""
+
+    sql: str
+    kind: str
+    is_descending: bool
+
+    @property
+    def direction(self) -> str:
+        """The word of ORDER BY."""
+        return " desc" if self.is_descending else ""
+
+
+class Order(NamedTuple):
+    """The keys of an order; the last is the tie-breaker."""
+
+    keys: tuple[Key, ...]
+
+    @property
+    def sql(self) -> str:
+        """ORDER BY."""
+        return ", ".join(f"{key.sql}{key.direction}" for key in self.keys)
+
+    @property
+    def texts(self) -> str:
+        """What to select, so that `cursor` can be made: the values as text, which bears infinities."""
+        return ", ".join(f"({key.sql})::text" for key in self.keys)
+
+    @property
+    def named(self) -> str:
+        """The values as columns k0, k1 ... of an inner query, for `named_sql` and `named_texts` around it."""
+        return ", ".join(f"{key.sql} as k{place}" for place, key in enumerate(self.keys))
+
+    @property
+    def named_sql(self) -> str:
+        """ORDER BY around an inner query."""
+        return ", ".join(f"r.k{place}{key.direction}" for place, key in enumerate(self.keys))
+
+    @property
+    def named_texts(self) -> str:
+        """The values as text, around an inner query."""
+        return ", ".join(f"r.k{place}::text" for place in range(len(self.keys)))
+
+    def cursor(self, values: Sequence[str]) -> str:
+        """The word for the page after a row with these values."""
+        return cursor_text(values)
+
+    def after(self, cursor: str) -> Condition:
+        """The condition on rows beyond a cursor. Raises OutcomeError(invalid) for one of another search."""
+        values = cursor_values(cursor, [str] * len(self.keys))
+        if len({key.is_descending for key in self.keys}) == 1:
+            sign = "<" if self.keys[0].is_descending else ">"
+            left = ", ".join(key.sql for key in self.keys)
+            right = ", ".join(f"%s::{key.kind}" for key in self.keys)
+            return Condition(f"({left}) {sign} ({right})", tuple(values))
+        return any_of(self._beyond(place, values) for place in range(len(self.keys)))
+
+    def _beyond(self, place: int, values: Sequence[str]) -> Condition:
+        ties = [
+            Condition(f"{key.sql} = %s::{key.kind}", (value,))
+            for key, value in zip(self.keys[:place], values, strict=False)
+        ]
+        key = self.keys[place]
+        sign = "<" if key.is_descending else ">"
+        beyond = Condition(f"{key.sql} {sign} %s::{key.kind}", (values[place],))
+        return all_of([Condition("true"), *ties, beyond])
+
+
+def order_of(rtype: str, sort: Sequence[Sort]) -> Order:
+    """The order of a search. Raises OutcomeError(not-supported) for a parameter without an order."""
+    keys = [_key(rtype, one) for one in sort] or [Key("r.dlo", "timestamptz", is_descending=True)]
+    return Order((*keys, Key("r.key", "bigint", keys[-1].is_descending)))
+
+
+def _key(rtype: str, sort: Sort) -> Key:
+    parameter, down = sort.parameter, sort.is_descending
+    if parameter.code == "_lastUpdated":
+        return Key("r.lm", "timestamptz", down)
+    if parameter.code == "_id":
+        return Key("r.id", 'text collate "C"', down)
+    if parameter.id == columns_of(rtype).date:
+        return Key("r.dlo", "timestamptz", down)
+    if parameter.type not in _TABLES:
+        text = f"A search cannot be sorted by {parameter.code} here yet."
+        raise OutcomeError(Issue("not-supported", text, "_sort"))
+    table, column, kind, highest, lowest = _TABLES[parameter.type]
+    # Of several values the first in this direction counts; resources without one come last.
+    best = f"select {'max' if down else 'min'}(s.{column}) from {table} s where s.rid = r.rid and s.sp = {parameter.id:d}"
+    return Key(f"coalesce(({best}), {lowest if down else highest})", kind, down)
+
+
+_TABLES = {
+    "string": ("s_str", "v", 'text collate "C"', "chr(1114111)", "''"),
+    "date": ("s_dat", "lo", "timestamptz", "'infinity'::timestamptz", "'-infinity'::timestamptz"),
+    "quantity": ("s_qty", "lo", "float8", "'infinity'::float8", "'-infinity'::float8"),
+    "number": ("s_qty", "lo", "float8", "'infinity'::float8", "'-infinity'::float8"),
+}
+"""Type of parameter -> table, column, its type, and what stands for a missing value, ascending and descending."""
