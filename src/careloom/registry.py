@@ -9,7 +9,9 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-MAPPERS: dict[str, str] = {}
+MAPPERS: dict[str, str] = {
+    "hl7v2": "careloom.unify.hl7v2.convert:to_resources",
+}
 """Event kind -> `to_resources(event, current) -> Conversion`."""
 
 STATIONS: dict[str, str] = {

@@ -203,13 +203,12 @@ def annotation(reading: Reading, cell: Cell, path: str, _vocabulary: Vocabulary 
 @converter("CWE[CodeableConcept]")
 def codeable_concept(reading: Reading, cell: Cell, path: str, vocabulary: Vocabulary | None = None) -> Any:
     """Mapped coding first, then what was sent: local codes stand beside mapped ones."""
-    codings: list[dict[str, str]] = []
-    concept: dict[str, Any] = {}
+    concept: dict[str, Any] = {"coding": []}
     known = _known(reading.part_text(cell, 1), vocabulary)
     if known is not None and vocabulary is not None and known.system != vocabulary.table:
-        codings.append(known.coding())
+        concept["coding"].append(known.coding())
     for numbers in _CODINGS:
-        _coding(reading, cell, f"{path}.coding[{len(codings)}]", vocabulary, numbers, codings, concept, path)
+        _coding(reading, cell, path, vocabulary, numbers, concept)
     if original := cell.part(9):
         if "text" in concept:
             reading.keep(original, "the text beside it stands")
@@ -218,7 +217,9 @@ def codeable_concept(reading: Reading, cell: Cell, path: str, vocabulary: Vocabu
     for number in _VALUE_SETS:
         if part := cell.part(number):
             reading.keep(part, "R4 has no place for the value set of a coding")
-    return {**({"coding": codings} if codings else {}), **concept} or None
+    if not concept["coding"]:
+        del concept["coding"]
+    return concept or None
 
 
 @converter("CWE[Coding]")
@@ -290,16 +291,16 @@ def system_of(reading: Reading, name: str, oid: str = "") -> str:
     return reading.local(name or oid)
 
 
-def _coding(  # noqa: PLR0913 - the parts of one coding, and where they go
+def _coding(
     reading: Reading,
     cell: Cell,
-    here: str,
+    path: str,
     vocabulary: Vocabulary | None,
     numbers: tuple[int, int, int, int, int],
-    codings: list[dict[str, str]],
     concept: dict[str, Any],
-    path: str,
 ) -> None:
+    """Append the coding that these components make; a text without a code is the text of the whole."""
+    here = f"{path}.coding[{len(concept['coding'])}]"
     sent, shown, system, version, oid = (cell.part(number) for number in numbers)
     if sent is None:
         if shown is not None and "text" not in concept and (text := string(reading, shown, f"{path}.text")):
@@ -325,7 +326,7 @@ def _coding(  # noqa: PLR0913 - the parts of one coding, and where they go
     coding["code"] = value
     if shown and (text := string(reading, shown, f"{here}.display")):
         coding["display"] = text
-    codings.append(coding)
+    concept["coding"].append(coding)
 
 
 def _known(text: str, vocabulary: Vocabulary | None) -> Any:

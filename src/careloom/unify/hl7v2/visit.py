@@ -199,6 +199,9 @@ def _period(scene: Scene, resource: Element, current: Resource) -> None:
     elif scene.trigger.code not in _REOPENS:
         end = said.get("end", "")
     resource["period"] = {**({"start": start} if start else {}), **({"end": end} if end else {})}
+    if "end" in said and not end:
+        target = f"Encounter/{resource['id']}.period.end"
+        scene.reading.remark(0, lambda was: None if was == target else was, "the discharge is cancelled")
 
 
 def stays(scene: Scene, resource: Element, before: list[Element]) -> list[Element]:
@@ -212,11 +215,11 @@ def stays(scene: Scene, resource: Element, before: list[Element]) -> list[Elemen
     for place in places:
         if place["status"] == "active":
             _stay(scene, resource, place, left)
-        elif found := _taken(
-            left, place, {"active", "completed"} if place["status"] == "completed" else {"planned"}
-        ):
-            if "period" in found:
-                place["period"] = _closed(found, scene.when())
+            continue
+        wanted = {"active", "completed"} if place["status"] == "completed" else {"planned"}
+        found = _taken(left, place, wanted)
+        if found and "period" in found:
+            place["period"] = _closed(found, scene.when())
     now = {place["location"]["reference"] for place in places}
     for place in left:
         if place.get("status") == "active" and moves:
