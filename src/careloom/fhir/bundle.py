@@ -161,19 +161,27 @@ def rewrite(body: bytes, targets: Mapping[str, str], base: str = "") -> bytes:
     b'{"reference":"Patient/7","value":"urn:uuid:1"}'
     """
 
-    def target_of(match: re.Match[bytes]) -> bytes:
-        address = match[2].decode()
-        target = targets.get(address) or (targets.get(f"{base}/{address}") if base else None)
-        return match[0] if target is None else match[1] + target.encode() + b'"'
+    names = _uri_names()
 
-    def link_of(match: re.Match[bytes]) -> bytes:
+    def of_urn(match: re.Match[bytes]) -> bytes:
+        target = targets.get(match[1].decode())
+        colon = match.start()
+        if target is None or body[body.rfind(b'"', 0, colon - 1) + 1 : colon - 1] not in names:
+            return match[0]
+        return b':"' + target.encode() + b'"'
+
+    def of_address(match: re.Match[bytes]) -> bytes:
+        address = match[1].decode()
+        target = targets.get(address) or (targets.get(f"{base}/{address}") if base else None)
+        return match[0] if target is None else b'"reference":"' + target.encode() + b'"'
+
+    def of_link(match: re.Match[bytes]) -> bytes:
         target = targets.get(match[2].decode())
         return match[0] if target is None else match[1] + target.encode() + b'\\"'
 
-    body = _REFERENCE.sub(target_of, body)
-    if b':"urn:' in body:
-        body = _uri_pattern().sub(target_of, body)
-    return _LINK.sub(link_of, body) if b'href=\\"' in body or b'src=\\"' in body else body
+    body = _ADDRESS.sub(of_address, body)
+    body = _URN.sub(of_urn, body)
+    return _LINK.sub(of_link, body) if b'"div":' in body else body
 
 
 def conditional_references(body: bytes) -> list[str]:
@@ -223,23 +231,26 @@ def unsplice(body: bytes) -> bytes:
     return _encoder.encode(elements)
 
 
-_REFERENCE = re.compile(rb'("reference":")([^"\\]+)"')
+# The patterns begin with plain text, which `re` finds quickly.
+_URN = re.compile(rb':"(urn:[^"\\]+)"')
+_ADDRESS = re.compile(rb'"reference":"(?!urn:)([^"\\]+)"')
 _CONDITIONAL = re.compile(rb'"reference":"([A-Z][A-Za-z]+\?[^"\\]+)"')
 _LINK = re.compile(rb'((?:href|src)=\\")([^"\\]+)\\"')
 
 
 @cache
-def _uri_pattern() -> re.Pattern[bytes]:
-    """Keys that hold a uri, url, oid or uuid, with a URN; Reference.reference was seen to already."""
+def _uri_names() -> frozenset[bytes]:
+    """Keys whose value is an address that follows what it points at: Reference.reference, uri, url, oid, uuid."""
     kinds = {"uri", "url", "oid", "uuid"}
     named = {
         name
         for elements in facts().elements.values()
         for name, element in elements.items()
-        if kinds.issuperset(element.types)
+        if kinds.issuperset(element.types) and not element.many
     }
-    keys = "|".join(sorted({*named, "valueUri", "valueUrl", "valueOid", "valueUuid"}))
-    return re.compile(rf'("(?:{keys})":")(urn:[^"\\]+)"'.encode())
+    return frozenset(
+        name.encode() for name in {*named, "reference", "valueUri", "valueUrl", "valueOid", "valueUuid"}
+    )
 
 
 def _meta(elements: dict[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:

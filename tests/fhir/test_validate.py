@@ -1,0 +1,250 @@
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from careloom.fhir.facts import facts, resource_types
+from careloom.fhir.resource import loads
+from careloom.fhir.validate import MAX_ISSUES, validate
+
+PATIENT = {
+    "resourceType": "Patient",
+    "id": "p",
+    "text": {"status": "generated", "div": '<div xmlns="http://www.w3.org/1999/xhtml">A&nbsp;<b>b</b></div>'},
+    "contained": [{"resourceType": "Organization", "id": "o", "name": "Clinic"}],
+    "name": [{"family": "Doe", "given": ["A", None, "C"], "_given": [None, {"extension": [{"url": "urn:x", "valueCode": "masked"}]}, None]}],
+    "_birthDate": {"extension": [{"url": "urn:time", "valueDateTime": "1980-02-01T10:00:00Z"}]},
+    "birthDate": "1980-02-29",
+    "multipleBirthInteger": 2,
+    "generalPractitioner": [{"reference": "#o"}, {"reference": "urn:uuid:0"}, {"reference": "https://a.example/Practitioner/1"}],
+    "managingOrganization": {"reference": "Organization/1/_history/2"},
+    "photo": [{"contentType": "image/png", "data": "aGVs bG8="}],
+}  # fmt: skip
+OBSERVATION = {
+    "resourceType": "Observation",
+    "status": "final",
+    "code": {"coding": [{"system": "http://loinc.org", "code": "8867-4"}]},
+    "subject": {"reference": "Patient/p"},
+    "effectiveDateTime": "2020-01-01T10:00:00.123+14:00",
+    "valueQuantity": {"value": Decimal("1.50"), "unit": "mg"},
+}
+
+
+def faults(resource: dict[str, Any], **changes: Any) -> list[tuple[str, str]]:
+    changed = {**resource, **changes}
+    for name, value in changes.items():
+        if value is ...:
+            del changed[name]
+    return [(issue.code, issue.expression) for issue in validate(changed)]
+
+
+def test_what_is_valid_gives_no_issue() -> None:
+    assert validate(PATIENT) == []
+    assert validate(OBSERVATION) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"shoe": 7}, ("structure", "Patient.shoe")),
+        ({"name": {"family": "Doe"}}, ("structure", "Patient.name")),
+        ({"name": []}, ("structure", "Patient.name")),
+        ({"name": [{"given": ["A", ""]}]}, ("value", "Patient.name[0].given[1]")),
+        ({"name": [{}]}, ("structure", "Patient.name[0]")),
+        ({"name": [{"given": [None]}]}, ("value", "Patient.name[0].given[0]")),
+        ({"name": [{"given": "A"}]}, ("structure", "Patient.name[0].given")),
+        ({"name": [{"given": ["A"], "_given": [None, {"id": "x"}]}]}, ("structure", "Patient.name[0].given")),
+        ({"gender": ["male"]}, ("structure", "Patient.gender")),
+        ({"gender": "m"}, ("code-invalid", "Patient.gender")),
+        ({"active": "true"}, ("value", "Patient.active")),
+        ({"active": None}, ("structure", "Patient.active")),
+        ({"birthDate": "2019-02-30"}, ("value", "Patient.birthDate")),
+        ({"birthDate": "20190101"}, ("value", "Patient.birthDate")),
+        ({"birthDate": "2019-01-01T00:00:00Z"}, ("value", "Patient.birthDate")),
+        ({"_birthDate": {"shoe": 1}}, ("structure", "Patient.birthDate.shoe")),
+        ({"_birthDate": {}}, ("structure", "Patient.birthDate")),
+        ({"id": "bad id"}, ("value", "Patient.id")),
+        ({"id": 17}, ("value", "Patient.id")),
+        ({"meta": {}}, ("structure", "Patient.meta")),
+        ({"deceasedBoolean": True, "deceasedDateTime": "2020"}, ("structure", "Patient.deceased")),
+        ({"deceasedBoolean": True, "_deceasedDateTime": {"id": "x"}}, ("structure", "Patient.deceased")),
+        ({"multipleBirthInteger": Decimal("1.0")}, ("value", "Patient.multipleBirth")),
+        ({"multipleBirthInteger": True}, ("value", "Patient.multipleBirth")),
+        ({"managingOrganization": {"reference": "Patient/1"}}, ("value", "Patient.managingOrganization.reference")),
+        ({"managingOrganization": {"reference": "http://a.example/Patient/1"}}, ("value", "Patient.managingOrganization.reference")),
+        ({"managingOrganization": {"reference": "Clinic 7"}}, ("value", "Patient.managingOrganization.reference")),
+        ({"managingOrganization": {"type": "Patient", "display": "x"}}, ("value", "Patient.managingOrganization.type")),
+        ({"contact": [{"gender": "male"}]}, ("invariant", "Patient.contact[0]")),
+        ({"contained": [{"resourceType": "Shoe"}]}, ("structure", "Patient.contained[0].resourceType")),
+        ({"contained": [{"resourceType": "Basic"}]}, ("required", "Patient.contained[0].code")),
+        ({"contained": [PATIENT]}, ("invariant", "Patient.contained[0].contained")),
+        ({"extension": [{"valueString": "x"}]}, ("required", "Patient.extension[0].url")),
+        ({"extension": [{"url": "urn:x"}]}, ("invariant", "Patient.extension[0]")),
+        ({"extension": [{"url": "urn:x", "valueString": "a", "extension": [{"url": "y", "valueCode": "b"}]}]}, ("invariant", "Patient.extension[0]")),
+        ({"extension": [{"url": "urn:x", "valueQuantity": {"value": "12"}}]}, ("value", "Patient.extension[0].value.value")),
+        ({"photo": [{"data": "abc", "contentType": "image/png"}]}, ("value", "Patient.photo[0].data")),
+        ({"photo": [{"data": "aGVsbG8="}]}, ("invariant", "Patient.photo[0]")),
+        ({"language": "a\x00b"}, ("value", "Patient.language")),
+        ({"text": {"status": "generated", "div": "<div><script>x</script></div>"}}, ("value", "Patient.text.div")),
+        ({"text": {"status": "generated", "div": "<div><p>open</div>"}}, ("value", "Patient.text.div")),
+        ({"text": {"status": "generated", "div": '<div><a href="javascript:x">y</a></div>'}}, ("value", "Patient.text.div")),
+        ({"text": {"status": "generated", "div": '<div onclick="x">y</div>'}}, ("value", "Patient.text.div")),
+    ],
+)  # fmt: skip
+def test_each_kind_of_fault_is_named_by_its_place(changes: dict[str, Any], expected: tuple[str, str]) -> None:
+    assert expected in faults(PATIENT, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"code": ...}, ("required", "Observation.code")),
+        ({"status": "done"}, ("code-invalid", "Observation.status")),
+        ({"effectiveDateTime": "2020-01-01T10:00"}, ("value", "Observation.effective")),
+        ({"effectiveDateTime": "2020-01-01T10:00:00"}, ("value", "Observation.effective")),
+        ({"effectiveDateTime": "2020-01-01T10:00:00+14:30"}, ("value", "Observation.effective")),
+        ({"effectiveDateTime": "2020-02-30T10:00:00Z"}, ("value", "Observation.effective")),
+        ({"valueQuantity": {"value": "12"}}, ("value", "Observation.value.value")),
+        ({"valueQuantity": {"value": 1, "code": "mg"}}, ("invariant", "Observation.value")),
+        ({"dataAbsentReason": {"text": "x"}}, ("invariant", "Observation")),
+        ({"component": [{"code": OBSERVATION["code"]}]}, ("invariant", "Observation")),
+    ],
+)
+def test_the_faults_of_an_observation(changes: dict[str, Any], expected: tuple[str, str]) -> None:
+    assert expected in faults(OBSERVATION, **changes)
+
+
+def test_a_required_choice_is_required() -> None:
+    request = {
+        "resourceType": "MedicationRequest",
+        "status": "active",
+        "intent": "order",
+        "subject": {"reference": "Patient/1"},
+    }
+    assert faults(request) == [("required", "MedicationRequest.medication")]
+    assert faults(request, _medicationReference={"id": "x"}) == [
+        ("structure", "MedicationRequest._medicationReference"),
+        ("required", "MedicationRequest.medication"),
+    ]
+
+
+def test_a_required_binding_on_a_concept_asks_for_a_coding_of_the_value_set() -> None:
+    bound = {
+        (owner, name)
+        for owner, elements in facts().elements.items()
+        for name, element in elements.items()
+        if element.required and "CodeableConcept" in element.types
+    }
+    assert ("Condition", "clinicalStatus") in bound
+    condition = {"resourceType": "Condition", "subject": {"reference": "Patient/1"}}
+    system = "http://terminology.hl7.org/CodeSystem/condition-clinical"
+    assert (
+        faults(condition, clinicalStatus={"coding": [{"code": "x"}, {"system": system, "code": "active"}]})
+        == []
+    )
+    wrong = ("code-invalid", "Condition.clinicalStatus.coding")
+    assert faults(condition, clinicalStatus={"coding": [{"system": system, "code": "acute"}]}) == [wrong]
+    assert faults(condition, clinicalStatus={"text": "active"}) == [wrong]
+
+
+def test_a_period_cannot_end_before_it_starts() -> None:
+    def ends(start: str, end: str) -> list[tuple[str, str]]:
+        return faults(OBSERVATION, effectiveDateTime=..., effectivePeriod={"start": start, "end": end})
+
+    assert ends("2020-01-01", "2020-01-01") == []
+    assert ends("2020-01-01T23:00:00-05:00", "2020-01-02T01:00:00+00:00") == [
+        ("invariant", "Observation.effective")
+    ]
+    assert ends("2020-06", "2020") == []
+    assert ends("2021", "2020-06") == [("invariant", "Observation.effective")]
+
+
+def test_what_is_no_resource_is_said_to_be_none() -> None:
+    assert [issue.code for issue in validate([])] == ["structure"]  # type: ignore[arg-type]
+    assert faults({}) == [("structure", "Resource.resourceType")]
+    assert faults({"resourceType": "Element"}) == [("structure", "Resource.resourceType")]
+    assert faults({"resourceType": ["Patient"]}) == [("structure", "Resource.resourceType")]
+
+
+def test_an_issue_never_repeats_a_value() -> None:
+    secret = "SECRET"
+    resource = {
+        **PATIENT,
+        "gender": secret,
+        "birthDate": secret,
+        "id": secret + " ",
+        "managingOrganization": {"reference": secret},
+    }
+    issues = validate(resource)
+    assert len(issues) == 4
+    assert secret not in repr(issues)
+
+
+def test_deep_nesting_is_an_issue_and_many_faults_are_cut_off() -> None:
+    extension: dict[str, Any] = {"url": "urn:x", "valueString": "x"}
+    for _ in range(5000):
+        extension = {"url": "urn:x", "extension": [extension]}
+    assert [issue.code for issue in validate({"resourceType": "Patient", "extension": [extension]})] == [
+        "too-costly"
+    ]
+    assert len(validate({"resourceType": "Patient", "name": [{"shoe": 1}] * 500})) == MAX_ISSUES
+
+
+def test_floats_and_integers_pass_for_decimals() -> None:
+    for value in (1, 1.5, Decimal("1.50"), Decimal("1E+2")):
+        assert faults(OBSERVATION, valueQuantity={"value": value}) == []
+    for value in (True, "1", float("nan"), Decimal("Infinity")):
+        assert faults(OBSERVATION, valueQuantity={"value": value}) == [("value", "Observation.value.value")]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.decimals() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@st.composite
+def nearly_resources(draw: st.DrawFn) -> Any:
+    """JSON that uses the element names of a type, with any values behind them."""
+    rtype = draw(st.sampled_from(sorted(resource_types())))
+    names = [name.replace("[x]", "String") for name in facts().elements[rtype]]
+    keys = st.sampled_from([*names, *(f"_{name}" for name in names)])
+    inner = st.sampled_from(
+        ["value", "start", "end", "reference", "coding", "code", "system", "extension", "url", "low"]
+    )
+    values = (
+        JSON
+        | st.lists(st.dictionaries(inner, JSON, min_size=1), min_size=1, max_size=2)
+        | st.dictionaries(inner, JSON)
+    )
+    return {"resourceType": rtype, **draw(st.dictionaries(keys, values, max_size=6))}
+
+
+@given(JSON | nearly_resources())
+def test_any_json_is_valid_or_has_issues(value: Any) -> None:
+    for issue in validate(value):
+        assert issue.text
+        assert issue.severity == "error"
+
+
+# Files of the package that break R4 themselves.
+FAULTY_EXAMPLES: dict[str, tuple[str, str]] = {
+    "DeviceMetric-example.json": ("bug", "parent refers to a DeviceDefinition; R4 allows Device"),
+    "DeviceUseStatement-example.json": ("bug", "reasonReference refers to a Procedure, which R4 does not allow"),
+    "ImplementationGuide-fhir.json": ("wontfix", "the package's own guide, without name and status"),
+    "MedicationRequest-medrx0301.json": ("bug", "dispenseRequest.performer refers to a Practitioner; R4 allows Organization"),
+    "Observation-clinical-gender.json": ("bug", "performer refers to an Encounter"),
+    "Questionnaire-qs1.json": ("bug", "items without the required linkId"),
+    "ig-r4.json": ("wontfix", "the package's own guide, without name and status"),
+}  # fmt: skip
+
+
+def test_every_official_example_is_valid(r4_examples: dict[str, bytes]) -> None:
+    wrong = {name for name, raw in r4_examples.items() if validate(loads(raw))}
+    assert len(r4_examples) >= 738
+    assert wrong == FAULTY_EXAMPLES.keys()
