@@ -12,7 +12,7 @@ from typing import Any
 MAPPERS: dict[str, str] = {
     "hl7v2": "careloom.unify.hl7v2.convert:to_resources",
 }
-"""Event kind -> `to_resources(event, current) -> Conversion`."""
+"""Event kind -> `to_resources(event, current, *, zone) -> Conversion`; `zone` is that of times without an offset."""
 
 STATIONS: dict[str, str] = {
     "news2": "careloom.analyze.scores.early_warning:score",
@@ -24,7 +24,7 @@ STATIONS: dict[str, str] = {
 TIMERS: dict[str, str] = {
     "escalation": "careloom.act.escalation:tick",
 }
-"""Timer -> `f(now, read) -> list[Resource]`; asked about once a second of the running clock."""
+"""Timer -> `f(now, read, *, escalate_after_minutes) -> list[Resource]`; asked about once a second of the running clock."""
 
 CHECKS: dict[str, str] = {}
 """Check of `careloom verify` -> `f(settings) -> list[Figure]`."""

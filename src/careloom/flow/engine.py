@@ -1,0 +1,94 @@
+"""flow.engine: the engine process: listeners, folder, stations and timers, until it is told to leave.
+
+Room: flow. Each runs in a thread of its own; they share nothing but the database.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from careloom.connect import folder, mllp
+from careloom.fhir.outcome import Issue, OutcomeError
+from careloom.flow import Flow
+from careloom.registry import STATIONS, TIMERS
+from careloom.settings import Settings
+from careloom.store import audit, feed
+
+log = structlog.get_logger()
+
+IDLE_WAIT_S = 1.0
+"""Stations are woken by the store; this is how long they sleep at most when nothing wakes them."""
+
+TIMER_EVERY_S = 1.0
+
+
+def run(settings: Settings, flow: Flow, leaving: threading.Event) -> None:
+    """Run until `leaving` is set. Raises OutcomeError if a listener cannot start."""
+    failures: list[BaseException] = []
+    threads = [
+        _thread("stations", lambda: _stations(flow, leaving), failures, leaving),
+        _thread("timers", lambda: _timers(flow, leaving), failures, leaving),
+        _thread("audit", lambda: audit.seal_until(flow.database, leaving), failures, leaving),
+    ]
+    if settings.mllp_port:
+        threads.append(_thread("mllp", lambda: _listen(settings, flow, leaving), failures, leaving))
+    if settings.watch_folder:
+        watched = Path(settings.watch_folder)
+        threads.append(
+            _thread("folder", lambda: folder.watch(watched, flow.accept, leaving), failures, leaving)
+        )
+    leaving.wait()
+    for thread in threads:
+        thread.join(10)
+    if failures:
+        raise OutcomeError(Issue("exception", f"The engine stopped: {failures[0]}")) from failures[0]
+
+
+def _thread(
+    name: str, work: Callable[[], None], failures: list[BaseException], leaving: threading.Event
+) -> threading.Thread:
+    def guarded() -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 - a dead thread must end the process, which is then started again
+            failures.append(error)
+            leaving.set()
+
+    thread = threading.Thread(target=guarded, name=name, daemon=True)
+    thread.start()
+    return thread
+
+
+def _listen(settings: Settings, flow: Flow, leaving: threading.Event) -> None:
+    tls = mllp.tls_context(Path(settings.mllp_tls_cert)) if settings.mllp_tls_cert else None
+    with mllp.listening(settings.host, settings.mllp_port, flow.accept, source=settings.mllp_source, tls=tls):
+        leaving.wait()
+
+
+def _stations(flow: Flow, leaving: threading.Event) -> None:
+    with flow.database.listen(feed.CHANNEL) as bell:
+        while not leaving.is_set():
+            heard = sum([_guarded(flow.run_station, name) for name in STATIONS])
+            if not heard:
+                bell.wait(IDLE_WAIT_S)
+
+
+def _timers(flow: Flow, leaving: threading.Event) -> None:
+    while not leaving.wait(TIMER_EVERY_S):
+        for name in TIMERS:
+            _guarded(flow.run_timer, name)
+
+
+def _guarded(step: Callable[[str], int], name: str) -> int:
+    """Run one step; a database that is away for a while is waited for, not died of."""
+    try:
+        return step(name)
+    except OutcomeError as error:
+        log.warning("step_failed", step=name, reason=str(error))
+        time.sleep(IDLE_WAIT_S)
+        return 0

@@ -1,0 +1,56 @@
+"""flow.file: FHIR that comes as a file or message: a bundle of any kind, one resource, or NDJSON.
+
+Room: flow. Standard: https://hl7.org/fhir/R4/bundle.html
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from careloom.fhir import bundle as bundles
+from careloom.fhir.bundle import Entry
+from careloom.fhir.outcome import Issue, OutcomeError
+from careloom.fhir.resource import minify
+from careloom.flow.transaction import AGENT, commit_entries
+from careloom.store.actor import Actor
+from careloom.store.commit import Origin
+from careloom.store.database import Connection
+from careloom.store.event import Event
+from careloom.store.ledger import Conversion
+
+
+class _Head(msgspec.Struct):
+    resourceType: str = ""  # noqa: N815 - the name in JSON
+    id: str = ""
+
+
+_head = msgspec.json.Decoder(_Head)
+
+
+def commit_file(connection: Connection, event: Event, now: datetime) -> tuple[Conversion, int]:
+    """Commit all resources of the event, or none; return how many versions it made. Raises OutcomeError."""
+    actor = Actor(event.source, frozenset({"source"}))
+    origin = Origin(now, event.source, AGENT, event.id)
+    changed = commit_entries(connection, _entries(event), actor, origin, event.key or f"event-{event.id}")
+    return Conversion((), agent=AGENT), changed
+
+
+def _entries(event: Event) -> list[Entry]:
+    if event.kind == "ndjson":
+        lines = [line for line in event.body.split(b"\n") if line.strip()]
+        return [_entry(index, line) for index, line in enumerate(lines)]
+    alone = _entry(0, event.body)
+    return list(bundles.read(event.body).entries) if alone.rtype == "Bundle" else [alone]
+
+
+def _entry(index: int, raw: bytes) -> Entry:
+    body = minify(raw)
+    try:
+        head = _head.decode(body)
+    except msgspec.DecodeError:
+        raise OutcomeError(
+            Issue("structure", f"Item {index + 1} is not a resource, a JSON object.")
+        ) from None
+    return Entry(index, body=body, rtype=head.resourceType, id=head.id)

@@ -1,0 +1,58 @@
+"""flow.searchset: a page of a search as a searchset Bundle: the kept bytes are joined, not parsed and written again.
+
+Room: flow. Standard: https://hl7.org/fhir/R4/search.html#return
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import urlencode
+
+from careloom.fhir.outcome import Issue, operation_outcome
+from careloom.fhir.query import Query
+from careloom.fhir.resource import dumps
+from careloom.store.search import Page
+from careloom.store.stored import Stored
+
+CURSOR = "_cursor"
+"""Parameter of a next link: where the page starts."""
+
+
+def searchset(base: str, rtype: str, pairs: Sequence[tuple[str, str]], query: Query, page: Page) -> bytes:
+    """The Bundle; links and full URLs start with `base` (empty: they are relative). Ignored parameters are named."""
+    address = f"{base}/{rtype}" if base else rtype
+    parts = [b'{"resourceType":"Bundle","type":"searchset"']
+    if page.total is not None:
+        parts.append(b',"total":%d' % page.total)
+    parts.append(b',"link":' + dumps(_links(address, pairs, page)))
+    entries = [_entry(base, stored, b"match") for stored in page.matches]
+    entries += [_entry(base, stored, b"include") for stored in page.included]
+    if query.ignored:
+        entries.append(_ignored(query.ignored))
+    if entries:
+        parts.append(b',"entry":[' + b",".join(entries) + b"]")
+    parts.append(b"}")
+    return b"".join(parts)
+
+
+def _links(address: str, pairs: Sequence[tuple[str, str]], page: Page) -> list[dict[str, str]]:
+    links = [{"relation": "self", "url": _url(address, pairs)}]
+    if page.next:
+        rest = [pair for pair in pairs if pair[0] != CURSOR]
+        links.append({"relation": "next", "url": _url(address, [*rest, (CURSOR, page.next)])})
+    return links
+
+
+def _url(address: str, pairs: Sequence[tuple[str, str]]) -> str:
+    return f"{address}?{urlencode(pairs)}" if pairs else address
+
+
+def _entry(base: str, stored: Stored, mode: bytes) -> bytes:
+    url = f"{base}/{stored.rtype}/{stored.id}".lstrip("/").encode()
+    return b'{"fullUrl":"%b","resource":%b,"search":{"mode":"%b"}}' % (url, stored.body, mode)
+
+
+def _ignored(names: Sequence[str]) -> bytes:
+    text = f"These parameters were not understood and were ignored: {', '.join(name[:60] for name in names)}."
+    issue = Issue("not-supported", text, severity="warning")
+    return dumps({"resource": operation_outcome([issue]), "search": {"mode": "outcome"}})

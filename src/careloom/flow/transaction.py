@@ -1,0 +1,287 @@
+"""flow.transaction: FHIR bundles: a transaction as a whole or not at all, a batch entry by entry, a file as it is.
+
+Room: flow. Standard: https://hl7.org/fhir/R4/http.html#transaction
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from urllib.parse import parse_qsl
+
+from careloom.fhir import bundle as bundles
+from careloom.fhir import query
+from careloom.fhir.bundle import Bundle, Entry
+from careloom.fhir.instant import instant
+from careloom.fhir.outcome import Issue, OutcomeError, operation_outcome
+from careloom.fhir.resource import dumps
+from careloom.flow.interaction import checked, new_id, require_right, require_visible
+from careloom.flow.retry import retried
+from careloom.flow.searchset import searchset
+from careloom.store import events
+from careloom.store.actor import Actor
+from careloom.store.audit import Access, record
+from careloom.store.commit import Committed, Origin, Write, commit
+from careloom.store.database import Connection, Database
+from careloom.store.event import Arrival
+from careloom.store.read import Reader
+
+AGENT = "fhir"
+LIMIT = 100_000
+"""Entries that one bundle may have."""
+
+
+def transact(database: Database, body: bytes, actor: Actor, source: str, now: datetime) -> bytes:
+    """Run a transaction or batch; return the response Bundle. Raises OutcomeError; then nothing of it is stored."""
+    bundle = bundles.read(body)
+    if bundle.type not in {"transaction", "batch"}:
+        raise OutcomeError(Issue("value", "Post a Bundle of type transaction or batch here.", "Bundle.type"))
+    if len(bundle.entries) > LIMIT:
+        raise OutcomeError(Issue("too-costly", f"A bundle may have {LIMIT:,} entries; send it in parts."))
+    if bundle.type == "batch":
+        return _batch(database, bundle, Arrival(source, "fhir", body), actor, now)
+
+    def once() -> bytes:
+        with database.connection() as connection:
+            event_id = events.keep(connection, Arrival(source, "fhir", body), now).event_id
+            origin = Origin(now, actor.id, AGENT, event_id)
+            answers = _transaction(connection, bundle.entries, actor, origin)
+            record(connection, Access(now, actor.id, "transaction", event_id=event_id, number=len(answers)))
+            events.settle(connection, event_id, "done", agent=AGENT)
+        return _response("transaction-response", answers)
+
+    return retried(once)
+
+
+def commit_entries(
+    connection: Connection, entries: Sequence[Entry], actor: Actor, origin: Origin, key: str
+) -> int:
+    """Commit the resources of a loaded file; return how many versions it made.
+
+    A file has no server to name its resources: an entry keeps the id that its fullUrl (urn:uuid) or its body gives,
+    and gets one made of `key` where it has neither. So loading it again writes nothing.
+    """
+    named = [_with_request(entry, _file_id(entry, key)) for entry in entries if entry.body is not None]
+    return sum(
+        1 for answer in _transaction_writes(connection, named, actor, origin).values() if answer.is_changed
+    )
+
+
+def _file_id(entry: Entry, key: str) -> str:
+    if entry.full_url.startswith("urn:uuid:"):
+        return entry.full_url.removeprefix("urn:uuid:")
+    return entry.id or f"{key[:40]}-{entry.index}"
+
+
+def _with_request(entry: Entry, id_: str) -> Entry:
+    if entry.method == "DELETE" or (
+        entry.method in {"PUT", "POST"} and (entry.is_conditional or entry.method == "PUT")
+    ):
+        return entry
+    return replace(entry, method="PUT", url=f"{entry.rtype}/{id_}", id=id_)
+
+
+def _batch(database: Database, bundle: Bundle, arrival: Arrival, actor: Actor, now: datetime) -> bytes:
+    with database.connection() as connection:
+        event_id = events.keep(connection, arrival, now).event_id
+        record(connection, Access(now, actor.id, "batch", event_id=event_id, number=len(bundle.entries)))
+        events.settle(connection, event_id, "done", agent=AGENT)
+    answers: dict[int, bytes] = {}
+    for entry in bundles.ordered(bundle.entries):
+        answers |= _one_of_batch(database, entry, actor, Origin(now, actor.id, AGENT, event_id))
+    return _response("batch-response", answers)
+
+
+def _one_of_batch(database: Database, entry: Entry, actor: Actor, origin: Origin) -> dict[int, bytes]:
+    def once() -> dict[int, bytes]:
+        with database.connection() as connection:
+            return _transaction(connection, [entry], actor, origin)
+
+    try:
+        return retried(once)
+    except OutcomeError as error:
+        status = error.issues[0].code
+        outcome = {
+            "response": {
+                "status": BATCH_STATUS.get(status, "400"),
+                "outcome": operation_outcome(error.issues),
+            }
+        }
+        return {entry.index: dumps(outcome)}
+
+
+BATCH_STATUS = {
+    "not-found": "404",
+    "deleted": "410",
+    "conflict": "409",
+    "duplicate": "409",
+    "forbidden": "403",
+    "multiple-matches": "412",
+    "structure": "400",
+    "exception": "500",
+    "transient": "503",
+    "timeout": "503",
+}
+"""What stands in response.status of a batch entry that failed."""
+
+
+def _transaction(
+    connection: Connection, entries: Sequence[Entry], actor: Actor, origin: Origin
+) -> dict[int, bytes]:
+    """The response entry of each entry, by index."""
+    written = _transaction_writes(
+        connection, [e for e in entries if e.method not in {"GET", "HEAD"}], actor, origin
+    )
+    read = Reader(connection, actor)
+    answers = {index: _written(answer) for index, answer in written.items()}
+    for entry in entries:
+        if entry.method in {"GET", "HEAD"}:
+            answers[entry.index] = _read(entry, read)
+        elif entry.index not in answers:
+            answers[entry.index] = b'{"response":{"status":"204 No Content"}}'
+    return answers
+
+
+def _transaction_writes(
+    connection: Connection, entries: Sequence[Entry], actor: Actor, origin: Origin
+) -> dict[int, Committed]:
+    """Commit what the entries write; by index. An entry that had nothing to do (a DELETE that matched none) is absent."""
+    read = Reader(connection, actor)
+    matched = {
+        entry.index: found for entry in entries if entry.is_conditional if (found := _match(read, entry))
+    }
+    placed = bundles.places(entries, lambda: new_id(origin.now), matched)
+    targets = bundles.references(entries, placed)
+    writes: dict[int, Write] = {}
+    standing: dict[int, Committed] = {}
+    issues: list[Issue] = []
+    for entry in bundles.ordered(entries):
+        place = placed.get(entry.index)
+        if place is None:
+            continue
+        if entry.method == "POST" and entry.index in matched:
+            standing[entry.index] = _standing(read, place)
+            continue
+        try:
+            writes[entry.index] = _write(entry, place, targets, read, actor)
+        except OutcomeError as error:
+            issues += [replace(issue, expression=_within(entry, issue)) for issue in error.issues]
+    if issues:
+        raise OutcomeError(*issues)
+    done = commit(connection, list(writes.values()), origin)
+    require_visible(connection, actor, done)
+    return standing | dict(zip(writes, done, strict=True))
+
+
+def _write(entry: Entry, place: str, targets: dict[str, str], read: Reader, actor: Actor) -> Write:
+    rtype, _, id_ = place.partition("/")
+    require_right(actor, rtype)
+    version = _version(entry.if_match)
+    if entry.method == "DELETE":
+        return Write({"resourceType": rtype, "id": id_}, None, "delete", version)
+    if entry.method == "PATCH" or entry.body is None:
+        raise OutcomeError(Issue("not-supported", "PATCH is not supported; send the whole resource by PUT."))
+    for reference in bundles.conditional_references(entry.body):
+        if reference not in targets:
+            targets[reference] = _resolved(read, reference)
+    body = bundles.rewrite(entry.body, targets, entry.base)
+    resource = checked(body)
+    resource["id"] = id_
+    is_new = entry.method == "POST" or entry.if_none_match == "*"
+    return Write(resource, body, "create" if is_new else "put", version)
+
+
+def _match(read: Reader, entry: Entry) -> str:
+    """The `Type/id` that a conditional entry is about; "" if there is none yet."""
+    condition = entry.if_none_exist or entry.url.partition("?")[2]
+    found = _found(read, entry.url.partition("?")[0], condition)
+    if len(found) > 1:
+        text = f"The condition of entry {entry.index} matches several resources: make it more specific."
+        raise OutcomeError(Issue("multiple-matches", text, f"Bundle.entry[{entry.index}].request"))
+    return found[0] if found else ""
+
+
+def _resolved(read: Reader, reference: str) -> str:
+    rtype, _, condition = reference.partition("?")
+    found = _found(read, rtype, condition)
+    if len(found) != 1:
+        how = "matches nothing" if not found else "matches several resources"
+        raise OutcomeError(Issue("processing", f"A conditional reference to {rtype} {how}."))
+    return found[0]
+
+
+def _found(read: Reader, rtype: str, condition: str) -> list[str]:
+    pairs = parse_qsl(condition.removeprefix("?"), keep_blank_values=True)
+    search = query.parse(rtype, pairs, strict=True)
+    if not search.criteria:
+        raise OutcomeError(
+            Issue("value", f"A condition on {rtype} must name a search parameter with a value.")
+        )
+    return [f"{stored.rtype}/{stored.id}" for stored in read.search(replace(search, count=2)).matches]
+
+
+def _standing(read: Reader, place: str) -> Committed:
+    rtype, _, id_ = place.partition("/")
+    stored = read.stored(rtype, id_)
+    if stored is None:
+        raise OutcomeError(
+            Issue("transient", "What the condition found was removed meanwhile: send it again.")
+        )
+    return Committed(rtype, id_, stored.version, stored.last_updated, is_changed=False, is_created=False)
+
+
+def _read(entry: Entry, read: Reader) -> bytes:
+    path, _, condition = entry.url.partition("?")
+    parts = path.split("/")
+    if len(parts) == 1:
+        search = query.parse(parts[0], parse_qsl(condition, keep_blank_values=True), strict=False)
+        body = searchset("", parts[0], parse_qsl(condition), search, read.search(search))
+        return b'{"resource":%b,"response":{"status":"200 OK"}}' % body
+    is_version = len(parts) == 4 and parts[2] == "_history" and parts[3].isdecimal()  # noqa: PLR2004
+    stored = (
+        read.version(parts[0], parts[1], int(parts[3])) if is_version else read.stored(parts[0], parts[1])
+    )
+    if stored is None or stored.is_deleted:
+        raise OutcomeError(
+            Issue("not-found", "There is no such resource.", f"Bundle.entry[{entry.index}].request.url")
+        )
+    response = {
+        "status": "200 OK",
+        "etag": f'W/"{stored.version}"',
+        "lastModified": instant(stored.last_updated),
+    }
+    return b'{"resource":%b,"response":%b}' % (stored.body, dumps(response))
+
+
+def _written(answer: Committed) -> bytes:
+    status = b"201 Created" if answer.is_created else b"200 OK"
+    place = f"{answer.rtype}/{answer.id}/_history/{answer.version}".encode()
+    moment = instant(answer.last_updated).encode()
+    return b'{"response":{"status":"%b","location":"%b","etag":"W/\\"%d\\"","lastModified":"%b"}}' % (
+        status,
+        place,
+        answer.version,
+        moment,
+    )
+
+
+def _response(kind: str, answers: Mapping[int, bytes]) -> bytes:
+    entries = b",".join([answers[index] for index in sorted(answers)])
+    return b'{"resourceType":"Bundle","type":"%b","entry":[%b]}' % (kind.encode(), entries)
+
+
+def _version(if_match: str) -> int | None:
+    text = if_match.removeprefix("W/").strip('"')
+    if not if_match:
+        return None
+    if not text.isdecimal():
+        raise OutcomeError(Issue("value", 'ifMatch must be a version, as in W/"3".'))
+    return int(text)
+
+
+def _within(entry: Entry, issue: Issue) -> str:
+    """Where in the bundle an issue of one resource stands: `Bundle.entry[3].resource.name[0]`."""
+    place = f"Bundle.entry[{entry.index}].resource"
+    _, dot, rest = issue.expression.partition(".")
+    return place + dot + rest

@@ -1,0 +1,88 @@
+"""An arrival is kept whatever it is; what it states is committed once; what is bad stands in quarantine."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from careloom.fhir.resource import dumps
+from careloom.flow import Flow
+from careloom.settings import Settings
+from careloom.store import events
+from careloom.store.actor import STATION, Actor
+from careloom.store.database import Database
+from careloom.store.event import Arrival
+from careloom.store.read import Reader
+
+ENGINEER = Actor("ida", frozenset({"integration"}))
+ADMISSION = (
+    b"MSH|^~\\&|EHR|WEST|CARELOOM|HUB|20260301115900+0000||ADT^A01^ADT_A01|MSG-1|P|2.5\r"
+    b"EVN|A01|20260301115900+0000\r"
+    b"PID|1||4711^^^WEST^MR||Zyzzyva^Ada^Grace||19800101|F\r"
+    b"PV1|1|I|WARD1^101^1^WEST||||||||||||||||V-1^^^WEST^VN|||||||||||||||||||||||||20260301113000+0000\r"
+)
+
+
+@pytest.fixture
+def flow(database: Database, tmp_path) -> Flow:
+    return Flow(database, Settings(home=tmp_path), lambda: datetime(2026, 3, 1, 12, tzinfo=UTC))
+
+
+def count(flow: Flow, rtype: str) -> int:
+    with flow.database.connection() as connection:
+        return len(Reader(connection, STATION).find(rtype))
+
+
+def test_an_admission_becomes_a_patient_and_an_encounter_that_lead_back_to_the_message(flow: Flow) -> None:
+    receipt = flow.accept(Arrival("ehr", "hl7v2", ADMISSION, "MSG-1"))
+    assert receipt.status == "done"
+    with flow.database.connection() as connection:
+        read = Reader(connection, STATION)
+        (patient,) = read.find("Patient")
+        assert read.stored("Patient", patient["id"]).event_id == receipt.event_id
+        assert read.find("Encounter")[0]["subject"]["reference"] == f"Patient/{patient['id']}"
+        assert events.event(connection, receipt.event_id, ENGINEER).body == ADMISSION
+
+
+def test_a_resend_changes_nothing_and_is_answered_like_the_first(flow: Flow) -> None:
+    first = flow.accept(Arrival("ehr", "hl7v2", ADMISSION, "MSG-1"))
+    again = flow.accept(Arrival("ehr", "hl7v2", ADMISSION, "MSG-1"))
+    assert again.is_duplicate
+    assert (again.event_id, again.status) == (first.event_id, first.status)
+    assert count(flow, "Patient") == 1
+
+
+def test_a_malformed_message_is_kept_in_quarantine_with_a_reason_and_states_nothing(flow: Flow) -> None:
+    receipt = flow.accept(Arrival("ehr", "hl7v2", b"PID|no header", "bad"))
+    assert receipt.status == "quarantined"
+    assert receipt.issues[0].text
+    assert count(flow, "Patient") == 0
+    with flow.database.connection() as connection:
+        assert events.event(connection, receipt.event_id, ENGINEER).status == "quarantined"
+
+
+def test_a_message_of_an_unknown_kind_is_kept(flow: Flow) -> None:
+    assert flow.accept(Arrival("lab", "smoke-signal", b"puff", "1")).status == "quarantined"
+
+
+def test_a_message_is_driven_again_by_who_may(flow: Flow) -> None:
+    receipt = flow.accept(Arrival("ehr", "hl7v2", ADMISSION, "MSG-1"))
+    assert flow.drive(receipt.event_id, ENGINEER).status == "done"
+    with pytest.raises(Exception, match="may not drive"):
+        flow.drive(receipt.event_id, Actor("nora", frozenset({"nurse"})))
+
+
+def test_a_file_that_is_loaded_twice_writes_once(flow: Flow) -> None:
+    patient = {"resourceType": "Patient", "gender": "male"}
+    body = dumps({"resourceType": "Bundle", "type": "collection", "entry": [{"resource": patient}]})
+    assert flow.accept(Arrival("files", "fhir", body, "hash")).resources == 1
+    assert flow.accept(Arrival("files", "fhir", body, "hash")).is_duplicate
+    assert count(flow, "Patient") == 1
+
+
+def test_no_line_of_the_log_holds_a_name(flow: Flow, capsys: pytest.CaptureFixture[str]) -> None:
+    flow.accept(Arrival("ehr", "hl7v2", ADMISSION, "MSG-1"))
+    flow.accept(Arrival("ehr", "hl7v2", ADMISSION.replace(b"19800101", b"not a date"), "MSG-2"))
+    captured = capsys.readouterr()
+    assert "zyzzyva" not in (captured.out + captured.err).lower()

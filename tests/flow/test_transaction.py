@@ -1,0 +1,116 @@
+"""A transaction is committed as a whole or not at all, and its references lead to what it made."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from careloom.fhir.outcome import OutcomeError
+from careloom.fhir.resource import dumps, loads
+from careloom.flow import Flow
+from careloom.settings import Settings
+from careloom.store import events
+from careloom.store.actor import Actor
+from careloom.store.database import Database
+from careloom.store.read import Reader
+
+CLINIC = Actor("clinic", frozenset({"source"}))
+ENGINEER = Actor("ida", frozenset({"integration"}))
+PATIENT = {"resourceType": "Patient", "identifier": [{"system": "urn:x", "value": "7"}], "gender": "female"}
+WEIGHT = {
+    "resourceType": "Observation",
+    "status": "final",
+    "code": {"coding": [{"system": "http://loinc.org", "code": "29463-7"}]},
+    "subject": {"reference": "urn:uuid:7c0a5f0e-5a0a-4c1e-9d55-0d6b1f0b8f11"},
+}
+
+
+@pytest.fixture
+def flow(database: Database, tmp_path) -> Flow:
+    return Flow(database, Settings(home=tmp_path), lambda: datetime(2026, 3, 1, 12, tzinfo=UTC))
+
+
+def entry(resource: dict, method: str = "POST", url: str = "", full_url: str = "", **request: str) -> dict:
+    made = {
+        "resource": resource,
+        "request": {"method": method, "url": url or resource["resourceType"], **request},
+    }
+    return made | ({"fullUrl": full_url} if full_url else {})
+
+
+def bundle(*entries: dict, kind: str = "transaction") -> bytes:
+    return dumps({"resourceType": "Bundle", "type": kind, "entry": list(entries)})
+
+
+def places(answer: bytes) -> list[str]:
+    return [entry["response"]["location"].split("/_history")[0] for entry in loads(answer)["entry"]]
+
+
+def resource(flow: Flow, place: str) -> dict | None:
+    with flow.database.connection() as connection:
+        return Reader(connection, CLINIC).resource(*place.split("/"))
+
+
+def test_a_reference_to_another_entry_leads_to_the_resource_that_it_became(flow: Flow) -> None:
+    answer = flow.transact(
+        bundle(entry(PATIENT, full_url="urn:uuid:7c0a5f0e-5a0a-4c1e-9d55-0d6b1f0b8f11"), entry(WEIGHT)),
+        CLINIC,
+    )
+    patient, observation = places(answer)
+    assert resource(flow, observation)["subject"]["reference"] == patient
+
+
+def test_the_digits_of_a_decimal_are_kept(flow: Flow) -> None:
+    raw = bundle(entry(WEIGHT | {"subject": {"display": "x"}})).replace(
+        b'"status":"final"', b'"status":"final","valueQuantity":{"value":71.50,"unit":"kg"}'
+    )
+    (place,) = places(flow.transact(raw, CLINIC))
+    with flow.database.connection() as connection:
+        assert b'"value":71.50,' in Reader(connection, CLINIC).stored(*place.split("/")).body
+
+
+def test_one_bad_entry_leaves_nothing_of_the_transaction_behind(flow: Flow) -> None:
+    with pytest.raises(OutcomeError) as raised:
+        flow.transact(bundle(entry(PATIENT), entry(WEIGHT | {"status": "no-such-status"})), CLINIC)
+    assert raised.value.issues[0].expression == "Bundle.entry[1].resource.status"
+    with flow.database.connection() as connection:
+        assert Reader(connection, CLINIC).find("Patient") == []
+        assert events.events(connection, ENGINEER) == []
+
+
+def test_if_none_exist_creates_once(flow: Flow) -> None:
+    one = bundle(entry(PATIENT, ifNoneExist="identifier=urn:x|7"))
+    assert places(flow.transact(one, CLINIC)) == places(flow.transact(one, CLINIC))
+
+
+def test_a_conditional_reference_is_resolved_and_one_that_matches_nothing_refuses_the_whole(
+    flow: Flow,
+) -> None:
+    (patient,) = places(flow.transact(bundle(entry(PATIENT)), CLINIC))
+    weight = WEIGHT | {"subject": {"reference": "Patient?identifier=urn:x|7"}}
+    (observation,) = places(flow.transact(bundle(entry(weight)), CLINIC))
+    assert resource(flow, observation)["subject"]["reference"] == patient
+    with pytest.raises(OutcomeError, match="matches nothing"):
+        flow.transact(
+            bundle(entry(WEIGHT | {"subject": {"reference": "Patient?identifier=urn:x|8"}})), CLINIC
+        )
+
+
+def test_a_batch_answers_each_entry_by_itself(flow: Flow) -> None:
+    answer = loads(
+        flow.transact(bundle(entry(PATIENT | {"gender": "?"}), entry(PATIENT), kind="batch"), CLINIC)
+    )
+    assert [entry["response"]["status"] for entry in answer["entry"]] == ["400", "201 Created"]
+
+
+def test_a_nurse_may_not_write_clinical_data(flow: Flow) -> None:
+    with pytest.raises(OutcomeError, match="may not write a Patient"):
+        flow.transact(bundle(entry(PATIENT)), Actor("nora", frozenset({"nurse"})))
+
+
+def test_a_get_in_a_transaction_sees_what_the_transaction_wrote(flow: Flow) -> None:
+    patient = PATIENT | {"id": "seven"}
+    get = {"request": {"method": "GET", "url": "Patient/seven"}}
+    answer = loads(flow.transact(bundle(entry(patient, "PUT", "Patient/seven"), get), CLINIC))
+    assert answer["entry"][1]["resource"]["gender"] == "female"
