@@ -21,9 +21,11 @@ from careloom.web.pages import (
     vitals,
     worklist,
 )
+from careloom.web.rest import ROADS as REST
 from careloom.web.road import Road
 
 ROADS: tuple[Road, ...] = (
+    *REST,
     *auth.ROADS,
     *home.ROADS,
     *stream.ROADS,
