@@ -1,0 +1,7 @@
+"""`python -m careloom` is the careloom command."""
+
+from __future__ import annotations
+
+from careloom.cli import main
+
+main()

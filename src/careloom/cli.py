@@ -1,3 +1,0 @@
-"""cli: the careloom command."""
-
-from __future__ import annotations

@@ -1,0 +1,51 @@
+"""cli: the careloom command. One file for each group of subcommands; each says what it does with examples.
+
+Room: cli, on top: it may import everything.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from careloom import __version__
+from careloom.cli.checks import verify
+from careloom.cli.exchange import load, send
+from careloom.cli.people import account, token
+from careloom.cli.running import demo, stop, up
+from careloom.cli.worker import worker
+from careloom.fhir.outcome import OutcomeError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="careloom")
+def careloom() -> None:
+    """Connect, unify, analyze and act on health data, on one machine.
+
+    \b
+    careloom up            start everything and serve pages and /fhir
+    careloom demo          the same with a synthetic hospital that is alive
+    careloom load PATH...  take in bundles, NDJSON, HL7 files and archives
+    careloom verify        measure every claim again
+    """
+
+
+for command in (up, stop, demo, load, send, verify, account, token, worker):
+    careloom.add_command(command)
+
+
+def main() -> None:
+    """Run the command; what cannot be done is said in one sentence, with exit status 1."""
+    try:
+        careloom.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.exceptions.Exit as leave:
+        sys.exit(leave.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except OutcomeError as error:
+        click.echo(f"careloom: {error}", err=True)
+        sys.exit(1)

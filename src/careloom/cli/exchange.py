@@ -1,0 +1,94 @@
+"""cli.exchange: `careloom load` and `careloom send`.
+
+Room: cli.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Column, Table
+
+from careloom.cli.opened import opened
+from careloom.connect import load as loading
+from careloom.connect.content import arrivals
+from careloom.connect.load import Tally
+from careloom.connect.mllp_send import Sender, send_all
+from careloom.flow.loading import Settled, Taker
+from careloom.settings import settings_from
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
+@click.option(
+    "--source", default="", help="Source of the files (default: MSH-3 and MSH-4 name it; FHIR: files)."
+)
+@click.option("--workers", type=int, help="Processes (default: one for each core).")
+@click.option("--home", help="Folder of the database, blobs and logs.")
+def load(paths: tuple[Path, ...], source: str, **options: Any) -> None:
+    """Take in FHIR bundles, NDJSON, HL7 v2 files, folders and archives (zip, tar, gz, zst).
+
+    What was taken in already is skipped: after an interruption run the same command again.
+
+    \b
+    careloom load patients/ export.ndjson
+    careloom load archive.tar.zst --workers 2
+    """
+    settings = settings_from(**options)
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with opened(settings) as database, Progress(*columns, console=console) as bar:
+        task = bar.add_task("Loading", total=None)
+
+        def report(tally: Tally) -> None:
+            words = f"{tally.kept:,} events, {tally.resources:,} resources"
+            bar.update(task, total=tally.total_bytes, completed=tally.read_bytes, description=words)
+
+        tally = loading.load(
+            paths,
+            Taker(settings),
+            workers=settings.workers or os.cpu_count() or 1,
+            source=source,
+            seen=Settled(database),
+            report=report,
+        )
+    console.print(_table(tally))
+    for trouble in tally.troubles[:10]:
+        console.print(f"{trouble.name}: {trouble.reason}", markup=False)
+    if not tally.is_complete:
+        console.print("Stopped before the end. Run the same command again: it goes on where it stopped.")
+    sys.exit(130 if not tally.is_complete else 2 if tally.quarantined or tally.failed else 0)
+
+
+def _table(tally: Tally) -> Table:
+    table = Table("what", Column("count", justify="right"), title="Loaded")
+    for row in tally.rows():
+        table.add_row(*row)
+    return table
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path, exists=True))
+@click.option("--to", "address", required=True, help="HOST:PORT of an MLLP listener.")
+def send(path: Path, address: str) -> None:
+    """Send the HL7 v2 messages of a file over MLLP and wait for each ACK.
+
+    \b
+    careloom send admissions.hl7 --to 127.0.0.1:2575
+    """
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        raise click.BadParameter("Give HOST:PORT, as in 127.0.0.1:2575.", param_hint="--to")
+    is_accepted = True
+    with path.open("rb") as stream, Sender(host, int(port)) as sender:
+        messages = (arrival.body for arrival in arrivals(stream) if arrival.kind == "hl7v2")
+        for control_id, answer in send_all(sender, messages):
+            click.echo(f"{control_id} {answer.code if answer else 'no answer'}")
+            is_accepted = is_accepted and answer is not None and answer.is_accepted
+    sys.exit(0 if is_accepted else 1)

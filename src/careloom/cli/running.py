@@ -1,0 +1,78 @@
+"""cli.running: `careloom up`, `stop` and `demo`.
+
+Room: cli.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from careloom.cli.supervisor import Supervisor, stop_running
+from careloom.settings import Settings, settings_from
+
+_home = click.option(
+    "--home", type=click.Path(path_type=Path), help="Folder of the database, blobs and logs."
+)
+_port = click.option("--port", type=int, help="Port of the web server (default 8080).")
+_mllp = click.option("--mllp-port", type=int, help="Port of the HL7 v2 listener (default 2575; 0: none).")
+_host = click.option("--host", help="Address to bind (default 127.0.0.1).")
+
+
+def settings_of(**options: Any) -> Settings:
+    """Settings from the environment and the options that were given."""
+    return settings_from(**options)
+
+
+@click.command()
+@_home
+@_host
+@_port
+@_mllp
+@click.option("--database-url", help="A PostgreSQL 16+ URL instead of the embedded one.")
+def up(**options: Any) -> None:
+    """Start careloom: database, listeners, stations, pages and /fhir. Ctrl-C stops all of it.
+
+    \b
+    careloom up
+    careloom up --port 9000 --mllp-port 6661
+    careloom up --database-url postgresql://care@db.local/care
+    """
+    Supervisor(settings_of(**options)).run()
+
+
+@click.command()
+@_home
+def stop(**options: Any) -> None:
+    """Stop the careloom that runs in this home, database included.
+
+    \b
+    careloom stop
+    """
+    settings = settings_of(**options)
+    stopped = stop_running(settings)
+    click.echo(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running.")
+
+
+@click.command()
+@_home
+@_host
+@_port
+@_mllp
+@click.option("--people", default=200, show_default=True, help="How many people the hospital knows.")
+@click.option("--seed", default=2026, show_default=True, help="The same seed gives the same hospital.")
+@click.option("--speed", default=60.0, show_default=True, help="Simulated seconds in one real second.")
+@click.option("--fresh", is_flag=True, help="Forget what the demo home holds and begin anew.")
+def demo(people: int, seed: int, speed: float, *, fresh: bool, **options: Any) -> None:
+    """Start careloom with a synthetic hospital: three systems that share no key, people, and a story.
+
+    \b
+    careloom demo
+    careloom demo --people 50 --speed 120
+    """
+    base = settings_of(**options)
+    home = base.home if options.get("home") else base.home / "demo"
+    settings = settings_of(**{**options, "home": home, "demo": True})
+    Supervisor(settings, hospital=(people, seed, speed), fresh=fresh).run()

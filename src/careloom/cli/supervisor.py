@@ -1,0 +1,241 @@
+"""cli.supervisor: starts the database and careloom's processes, keeps them alive, and stops them all.
+
+Room: cli. A child is `python -m careloom worker NAME`. It holds a pipe from the supervisor and leaves when the
+pipe closes, so that no child outlives a supervisor that was killed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from types import FrameType
+
+import click
+import psutil
+
+from careloom.fhir.outcome import Issue, OutcomeError
+from careloom.settings import Settings
+from careloom.store.accounts import ensure_demo_accounts
+from careloom.store.database import Database
+from careloom.store.server import Place, Server, ensure, halt, living_postmaster
+
+RESTART_WAIT_S = (0.2, 1.0, 5.0, 15.0)
+"""A child that died is started again after these waits; the last one repeats."""
+
+
+@dataclass
+class Child:
+    """One of careloom's processes."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    deaths: int = 0
+    restart_at: float | None = None
+    started: float = field(default_factory=time.monotonic)
+
+
+class Supervisor:
+    """Runs one careloom in one home until it is told to stop."""
+
+    def __init__(
+        self, settings: Settings, hospital: tuple[int, int, float] | None = None, *, fresh: bool = False
+    ) -> None:
+        self.settings = settings
+        self.hospital = hospital
+        self.fresh = fresh
+        self.children: dict[str, Child] = {}
+        self.leaving = threading.Event()
+
+    def run(self) -> None:
+        """Start, say where it serves, watch the children, and stop everything on SIGINT or SIGTERM."""
+        settings = self.settings
+        signal.signal(signal.SIGINT, self._leave)
+        signal.signal(signal.SIGTERM, self._leave)
+        if self.fresh:
+            stop_running(settings)
+            shutil.rmtree(settings.home, ignore_errors=True)
+        _make_home(settings.home)
+        pid_file = _claim(settings)
+        server: Server | None = None
+        try:
+            _require_free_ports(settings)
+            click.echo("Starting the database ...")
+            server = ensure(settings)
+            database = Database(server.url)
+            applied = database.migrate()
+            if applied:
+                click.echo(f"Database ready ({len(applied)} migrations applied).")
+            if settings.demo:
+                ensure_demo_accounts(database)
+            database.close()
+            self._start_children()
+            self._watch()
+        finally:
+            self._stop_children()
+            if server is not None:
+                server.stop()
+            pid_file.unlink(missing_ok=True)
+            click.echo("Stopped.")
+
+    def _start_children(self) -> None:
+        names = ["web", "engine"]
+        for name in names:
+            self.children[name] = Child(name, self._spawn(name))
+        _await_web(self.settings, self.children["web"].process, self.leaving)
+        if self.leaving.is_set():
+            return
+        click.echo(f"careloom serves http://{self.settings.host}:{self.settings.port}/")
+        if self.settings.mllp_port:
+            click.echo(f"HL7 v2 (MLLP) at {self.settings.host}:{self.settings.mllp_port}")
+        if self.hospital is not None:
+            self.children["demo"] = Child("demo", self._spawn("demo"))
+        click.echo("Ctrl-C stops it.")
+
+    def _spawn(self, name: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "careloom", "worker", name]
+        if name == "demo" and self.hospital is not None:
+            people, seed, speed = self.hospital
+            command += ["--people", str(people), "--seed", str(seed), "--speed", str(speed)]
+        # A session of its own: Ctrl-C reaches the supervisor alone, and it stops the children in order.
+        return subprocess.Popen(
+            command, stdin=subprocess.PIPE, env=environment_of(self.settings), start_new_session=True
+        )
+
+    def _watch(self) -> None:
+        while not self.leaving.wait(0.2):
+            for child in self.children.values():
+                self._revive(child)
+
+    def _revive(self, child: Child) -> None:
+        now = time.monotonic()
+        status = child.process.poll()
+        if status is None or (child.name == "demo" and status == 0):
+            if now - child.started > RESTART_WAIT_S[-1]:
+                child.deaths = 0
+            return
+        if child.restart_at is None:
+            wait = RESTART_WAIT_S[min(child.deaths, len(RESTART_WAIT_S) - 1)]
+            click.echo(f"{child.name} ended with status {status}; starting it again in {wait:g} s.", err=True)
+            child.deaths += 1
+            child.restart_at = now + wait
+        elif now >= child.restart_at:
+            child.process, child.restart_at, child.started = self._spawn(child.name), None, now
+
+    def _stop_children(self) -> None:
+        for name in ("demo", "web", "engine"):
+            child = self.children.get(name)
+            if child is not None and child.process.poll() is None:
+                child.process.terminate()
+        for child in self.children.values():
+            try:
+                child.process.wait(10)
+            except subprocess.TimeoutExpired:
+                child.process.kill()
+                child.process.wait()
+
+    def _leave(self, _signal: int, _frame: FrameType | None) -> None:
+        if not self.leaving.is_set():
+            click.echo("\nStopping ...")
+        self.leaving.set()
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """The environment that gives a child process exactly these settings."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("CARELOOM_")}  # noqa: TID251
+    for setting in fields(Settings):
+        environment[f"CARELOOM_{setting.name.upper()}"] = str(getattr(settings, setting.name))
+    return environment
+
+
+def stop_running(settings: Settings) -> list[str]:
+    """Stop the supervisor and the embedded database of this home; return what was stopped."""
+    stopped: list[str] = []
+    pid = _running_supervisor(settings)
+    if pid is not None:
+        os.kill(pid, signal.SIGTERM)
+        gone, alive = psutil.wait_procs([psutil.Process(pid)], timeout=30)
+        for process in alive:
+            process.kill()
+        stopped.append("careloom" if gone else "careloom (killed)")
+    place = Place(settings.home / "database")
+    if not settings.database_url and living_postmaster(place) is not None:
+        halt(place)
+        stopped.append("database")
+    return stopped
+
+
+def _pid_file(settings: Settings) -> Path:
+    return settings.home / "careloom.pid"
+
+
+def _running_supervisor(settings: Settings) -> int | None:
+    try:
+        pid, started = _pid_file(settings).read_text().split()
+        process = psutil.Process(int(pid))
+        # A pid is used again after a reboot: the same start time proves that it is the same process.
+        is_same = abs(process.create_time() - float(started)) < 1
+    except (OSError, ValueError, psutil.Error):
+        return None
+    return process.pid if is_same and process.status() != psutil.STATUS_ZOMBIE else None
+
+
+def _claim(settings: Settings) -> Path:
+    pid = _running_supervisor(settings)
+    if pid is not None:
+        raise OutcomeError(
+            Issue(
+                "conflict",
+                f"careloom already runs in {settings.home} (process {pid}); `careloom stop` stops it.",
+            )
+        )
+    path = _pid_file(settings)
+    path.write_text(f"{os.getpid()} {psutil.Process().create_time()}")
+    return path
+
+
+def _make_home(home: Path) -> None:
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutcomeError(
+            Issue(
+                "no-store", f"The home {home} cannot be made ({error.strerror}); set CARELOOM_HOME or --home."
+            )
+        ) from None
+
+
+def _require_free_ports(settings: Settings) -> None:
+    for name, port in (("--port", settings.port), ("--mllp-port", settings.mllp_port)):
+        if not port:
+            continue
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((settings.host, port))
+            except OSError as error:
+                text = f"Port {port} on {settings.host} is not free ({error.strerror}); choose another with {name}."
+                raise OutcomeError(Issue("conflict", text)) from None
+
+
+def _await_web(settings: Settings, process: subprocess.Popen[bytes], leaving: threading.Event) -> None:
+    deadline = time.monotonic() + 60
+    while not leaving.is_set() and time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise OutcomeError(Issue("exception", "The web server did not start; the lines above say why."))
+        with socket.socket() as probe:
+            probe.settimeout(0.5)
+            if probe.connect_ex((settings.host, settings.port)) == 0:
+                return
+        time.sleep(0.05)
+    if not leaving.is_set():
+        raise OutcomeError(
+            Issue("timeout", "The web server did not answer within 60 seconds; see the lines above.")
+        )

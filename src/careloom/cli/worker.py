@@ -1,0 +1,104 @@
+"""cli.worker: the processes that the supervisor starts. Hidden: people use `careloom up`.
+
+Room: cli.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from careloom.demo import hospital
+from careloom.fhir.outcome import OutcomeError
+from careloom.flow import Flow, engine
+from careloom.logs import configure
+from careloom.settings import Settings, settings_from
+from careloom.store import accounts, events
+from careloom.store.actor import STATION
+from careloom.store.database import Database
+from careloom.store.server import ensure
+from careloom.web import server
+
+CLINIC = "clinic"
+"""The source that speaks FHIR in the demo."""
+
+
+@click.command(hidden=True)
+@click.argument("name", type=click.Choice(["web", "engine", "demo"]))
+@click.option("--people", default=200)
+@click.option("--seed", default=2026)
+@click.option("--speed", default=60.0)
+def worker(name: str, people: int, seed: int, speed: float) -> None:
+    """Run one of careloom's processes until the supervisor's pipe closes."""
+    settings = settings_from()
+    configure(settings.log_level)
+    threading.Thread(target=_leave_with_supervisor, daemon=True).start()
+    database = Database(ensure(settings).url)
+    if name == "demo":
+        _run_hospital(settings, database, people, seed, speed)
+        return
+    flow = Flow(database, settings)
+    if name == "web":
+        server.serve(settings, database, flow)
+    else:
+        _run_engine(settings, flow)
+
+
+def _run_hospital(settings: Settings, database: Database, people: int, seed: int, speed: float) -> None:
+    leaving = _leaving()
+    with database.connection() as connection:
+        # The token lives as long as this process: a restarted demo makes its own.
+        accounts.revoke_token(connection, CLINIC)
+        token = accounts.create_token(connection, CLINIC, ["source"])
+        is_known = any(source == CLINIC for source, _ in events.counts(connection, STATION))
+    console = Console(stderr=True)
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=console
+    ) as bar:
+        task = bar.add_task("The hospital tells its history", total=None, visible=not is_known)
+
+        def told(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+            if done == total:
+                bar.stop()
+
+        hospital.run(
+            settings,
+            token=token,
+            seed=seed,
+            people=people,
+            speed=speed,
+            has_history=not is_known,
+            stop=leaving,
+            progress=told,
+        )
+
+
+def _leaving() -> threading.Event:
+    leaving = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: leaving.set())
+    return leaving
+
+
+def _run_engine(settings: Settings, flow: Flow) -> None:
+    leaving = _leaving()
+    try:
+        engine.run(settings, flow, leaving)
+    except OutcomeError as error:
+        click.echo(f"careloom engine: {error}", err=True)
+        sys.exit(1)
+
+
+def _leave_with_supervisor() -> None:
+    # The pipe gives end-of-file when the supervisor is gone, however it went.
+    # Read below Python's buffers: a thread that waits inside of one would keep the process from ending.
+    while os.read(0, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
