@@ -94,7 +94,7 @@ def _offer(connection: Connection, name: str, change: feed.Change, read: Reader,
         reason = (
             str(error) if isinstance(error, OutcomeError) else f"The station failed ({type(error).__name__})."
         )
-        log.error("change_set_aside", station=name, rtype=change.rtype, id=change.id, error=place_of(error))
+        log.error("change_set_aside", station=name, rtype=change.rtype, id=change.id, error=place_of(error))  # noqa: TRY400 - as above
         set_aside(connection, name, change, reason)
 
 
