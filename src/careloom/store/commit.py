@@ -80,8 +80,7 @@ class Origin:
     """How many stations lie between the Event and this commit."""
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
+class Committed(NamedTuple):
     """What became of one Write."""
 
     rtype: str
@@ -212,6 +211,7 @@ class _Batch:
             self._connection.execute(TO_HISTORY, [self._replaced])
             self._connection.execute("delete from res where rid = any(%s)", [self._replaced])
         copy_versions(self._connection, self._versions)
+        self._codec.train_firsts(self._connection, self._now)
         self._connection.execute("select pg_notify(%s, '')", [CHANNEL])
 
     def _is_same(self, before: Standing | None, body: bytes) -> bool:

@@ -87,7 +87,10 @@ def _tokens(
     hot: list[int] = []
     entries: list[int] = []
     for value in values:
-        coding = _coding(parameter.id, value)
+        coding = None if parameter.id in columns.plain else _coding(parameter.id, value)
+        if parameter.id in columns.plain and isinstance(value, Token) and value.system:
+            # No element of this parameter has a system but the one its binding implies, which the parser took off.
+            continue
         if coding is not None and parameter.id == columns.code:
             hot.append(coding)
         elif coding is not None:

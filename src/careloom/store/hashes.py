@@ -32,10 +32,17 @@ COMPARTMENT_SALT = hash64("#compartment")
 
 
 @lru_cache(maxsize=1 << 16)
-def token_entries(parameter: int, system: str | None, code: str | None) -> tuple[int, ...]:
-    """Entries in `ix` for one coding: by code, by system and code, by system alone, or by code without a system."""
+def token_entries(
+    parameter: int, system: str | None, code: str | None, *, is_plain: bool = False
+) -> tuple[int, ...]:
+    """Entries in `ix` for one coding: by code, by system and code, by system alone, or by code without a system.
+
+    A plain parameter never has a system (code, boolean ...): by code is all there is.
+    """
     if code is None:
         return (system_entry(parameter, system),) if system else ()
+    if is_plain:
+        return (code_entry(parameter, code),)
     if not system:
         return (code_entry(parameter, code), coding_entry(parameter, "", code))
     return (

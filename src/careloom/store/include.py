@@ -34,6 +34,8 @@ _REFERENCE = re.compile(rb'"reference":("(?:[^"\\\\]|\\\\.)*")')
 
 def included(connection: Connection, actor: Actor, query: Query, matches: Sequence[Stored]) -> list[Stored]:
     """Resources beside the matches, each once. Raises OutcomeError(too-costly) beyond MAX_INCLUDED."""
+    if not (query.includes or query.revincludes):
+        return []
     found: dict[int, Stored] = {}
     seen = {_key(match) for match in matches}
     fresh = list(matches)

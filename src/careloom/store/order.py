@@ -10,6 +10,7 @@ outlives its versions. Without _sort the newest clinical time comes first.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from careloom.fhir.outcome import Issue, OutcomeError
@@ -87,7 +88,8 @@ class Order(NamedTuple):
         return all_of([Condition("true"), *ties, beyond])
 
 
-def order_of(rtype: str, sort: Sequence[Sort]) -> Order:
+@lru_cache(maxsize=1024)
+def order_of(rtype: str, sort: tuple[Sort, ...]) -> Order:
     """The order of a search. Raises OutcomeError(not-supported) for a parameter without an order."""
     keys = [_key(rtype, one) for one in sort] or [Key("r.dlo", "timestamptz", is_descending=True)]
     return Order((*keys, Key("r.key", "bigint", keys[-1].is_descending)))

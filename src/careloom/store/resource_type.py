@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import NamedTuple
 
+from careloom.fhir.extractor import indexed_routes
 from careloom.fhir.facts import facts
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.searchparam import SearchParameter, parameters
@@ -67,6 +68,10 @@ UNIONS: dict[str, dict[str, tuple[str, str]]] = {
 """Parameters that find what two others find: a search asks for both, and nothing is stored for the union."""
 
 
+PLAIN_TYPES = frozenset({"ContactPoint", "boolean", "code", "id", "string", "uri"})
+"""Elements that a token finds and that have no system."""
+
+
 class Columns(NamedTuple):
     """Which search parameters of a type fill its hot columns; ids of search parameters, 0 for none."""
 
@@ -83,6 +88,8 @@ class Columns(NamedTuple):
     """Search parameter -> its bit in `present`."""
     unions: frozenset[int]
     """Parameters of which nothing is stored."""
+    plain: frozenset[int]
+    """Token parameters whose elements can have no system."""
 
 
 def number_of(rtype: str) -> int:
@@ -116,8 +123,14 @@ def columns_of(rtype: str) -> Columns:
         compartment=patients | frozenset(filter(None, others)),
         bits={known[code].id: 1 << bit for bit, code in enumerate(sorted(known)[:63])},
         unions=frozenset(map(id_of, UNIONS.get(rtype, ()))),
+        plain=frozenset(parameter.id for parameter in known.values() if _is_plain(parameter)),
     )
 
 
 def _is_date(parameter: SearchParameter | None) -> bool:
     return parameter is not None and parameter.type == "date"
+
+
+def _is_plain(parameter: SearchParameter) -> bool:
+    routes = indexed_routes(parameter.type, parameter.expression) if parameter.type == "token" else []
+    return bool(routes) and all(route.type in PLAIN_TYPES for route in routes)

@@ -66,8 +66,7 @@ class Row:
     dates: list[DateRow] = field(default_factory=list[DateRow])
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(NamedTuple):
     """One version of one resource, ready to be written."""
 
     rid: int
@@ -136,9 +135,9 @@ def _tokens(row: Row, indexed: Indexed, columns: Columns) -> None:
         if parameter in columns.unions:
             continue
         row.present |= bits.get(parameter, 0)
-        row.ix.update(token_entries(parameter, system, code))
+        entries = token_entries(parameter, system, code, is_plain=parameter in columns.plain)
+        row.ix.update(entries)
         if parameter == hot and code is not None:
-            entries = token_entries(parameter, system, code)
             # entries[1] is the coding with its system: the column answers for it, `ix` need not.
             if row.code is None:
                 row.code = entries[1]

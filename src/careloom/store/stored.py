@@ -6,9 +6,8 @@ Room: store. Touches: the tables res, hist, maker.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from careloom.fhir.resource import Resource, loads
 from careloom.store.body import spliced
@@ -20,8 +19,7 @@ FIELDS = "r.rid, r.key, r.rtype, r.id, r.ver, r.lm, r.is_deleted, r.dict, r.body
 """Columns that `stored_of` reads, of res or of hist, aliased r; a query may add more behind them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     """One version."""
 
     rtype: str
@@ -54,14 +52,12 @@ def stored_of(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> list[S
     restore = session.codec.restore
     found: list[Stored] = []
     for row in rows:
-        rid, _, number, id_, version, last_updated, is_deleted, dictionary, frame = row[:9]
-        rtype = RESOURCE_TYPES[number - 1]
-        body = b""
-        if not is_deleted:
-            kept = restore(connection, dictionary, frame)
-            body = spliced(kept, rtype, id_, version, last_updated)
-        actor_id, agent = makers[row[10]]
-        found.append(
-            Stored(rtype, id_, version, last_updated, is_deleted, body, row[9], actor_id, agent, row[11], rid)
+        rid, _, number, id_, version, last_updated, is_deleted, dictionary, frame, event_id, maker, depth = (
+            row[:12]
         )
+        rtype = RESOURCE_TYPES[number - 1]
+        kept = restore(connection, dictionary, frame)
+        body = spliced(kept, rtype, id_, version, last_updated) if kept else b""
+        made = makers[maker]
+        found.append(Stored(rtype, id_, version, last_updated, is_deleted, body, event_id, *made, depth, rid))
     return found

@@ -8,6 +8,8 @@ nothing else (no Organization, no Practitioner); what is labelled restricted (R,
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.store.actor import Actor, may
 from careloom.store.condition import Condition
@@ -16,6 +18,7 @@ from careloom.store.hashes import COMPARTMENT_SALT, hash64
 SEES_RESTRICTED = frozenset({"physician", "station"})
 
 
+@lru_cache(maxsize=1024)
 def visible(actor: Actor, row: str = "r") -> Condition:
     """The condition on a row of res, by its alias. Raises OutcomeError(forbidden) without clinical.read.
 

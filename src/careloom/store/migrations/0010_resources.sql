@@ -41,7 +41,7 @@ create unique index res_key on res (key);
 create index res_tx on res (tx);
 create index res_pat on res (rtype, pat, dlo) where pat is not null;
 create index res_code on res (rtype, code, dlo) where code is not null;
-create index res_date on res (rtype, dlo, key);
+create index res_date on res (rtype, dlo);
 create index res_lm on res (rtype, lm);
 -- A search by the end of an interval looks here for those longer than a day, and by dlo for all others.
 create index res_long on res (rtype, dhi) where dhi - dlo > interval '1 day';
@@ -95,10 +95,10 @@ create index s_dat_rid on s_dat (rid);
 create table maker (id bigint not null, actor text not null, agent text not null);
 create index maker_id on maker (id);
 
--- Dictionaries up to 99 ship with careloom; from 100 on they were trained on this store's own rows.
+-- Dictionaries up to 99 ship with careloom; from 100 on they were trained on this store's own rows, so many at the time.
 create table dictionary (
   id smallint primary key, rtype smallint not null, digest bytea not null, born bigint not null,
-  trained timestamptz not null, samples integer not null, bytes bytea not null);
+  trained timestamptz not null, rows bigint not null, bytes bytea not null);
 alter table dictionary alter bytes set storage external;
 
 create sequence rid_block increment 1000 start 1000;
