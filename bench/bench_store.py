@@ -35,7 +35,6 @@ from careloom.store.database import Connection, Database
 from careloom.store.read import Reader
 from careloom.store.server import ensure
 
-
 TABLES = ("res", "hist", "s_str", "s_qty", "s_dat", "s_second")
 ROUNDS = 200
 
