@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 
 import click
 from rich.console import Console
@@ -54,7 +55,8 @@ def _run_hospital(settings: Settings, database: Database, people: int, seed: int
     leaving = _leaving()
     with database.connection() as connection:
         # The token lives as long as this process: a restarted demo makes its own.
-        accounts.revoke_token(connection, CLINIC)
+        with suppress(OutcomeError):
+            accounts.revoke_token(connection, CLINIC)
         token = accounts.create_token(connection, CLINIC, ["source"])
         is_known = any(source == CLINIC for source, _ in events.counts(connection, STATION))
     console = Console(stderr=True)
