@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from careloom.fhir.resource import Resource
-from careloom.store.read import Reader
 from careloom.store.score import reading
 from careloom.web.call import Call
 from careloom.web.record import Evidence, Shown
@@ -47,7 +46,7 @@ class News2:
     note: str
 
 
-def news2_of(call: Call, read: Reader, evidence: Evidence, observation: Resource | None) -> News2 | None:
+def news2_of(call: Call, evidence: Evidence, observation: Resource | None) -> News2 | None:
     """Shape a score's Observation; None where there is none."""
     if observation is None:
         return None
@@ -56,7 +55,7 @@ def news2_of(call: Call, read: Reader, evidence: Evidence, observation: Resource
     parts: list[Part] = []
     for part in found.parts:
         text = part.measured or part.missing or "not measured"
-        value, _ = evidence_for(read, evidence, part.reference, text)
+        value, _ = evidence_for(evidence, part.reference, text)
         parts.append(Part(part.name, value, "?" if part.points is None else str(part.points)))
     note = (
         ""

@@ -6,11 +6,12 @@ Room: web. May import: store. A page asks about a person; the store is asked abo
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlencode
 
 from careloom.fhir.outcome import Issue, OutcomeError
+from careloom.fhir.query import parse
 from careloom.fhir.resource import Resource, reference_to
 from careloom.store.person import linked
 from careloom.store.read import Reader
@@ -43,6 +44,29 @@ class Evidence:
     read: Reader
     events: dict[str, int | None] = field(default_factory=dict[str, int | None])
 
+    def find(self, rtype: str, *pairs: tuple[str, str], count: int = 100, sort: str = "") -> list[Resource]:
+        """As `Reader.find`; and where each came from is known then without another look."""
+        query = parse(rtype, [*pairs, *([("_sort", sort)] if sort else [])], strict=True)
+        found: list[Resource] = []
+        while len(found) < count:
+            page = self.read.search(replace(query, count=count - len(found)))
+            for stored in page.matches:
+                found.append(stored.resource())
+                self.events[f"{stored.rtype}/{stored.id}"] = stored.event_id
+            if page.next is None:
+                break
+            query = replace(query, cursor=page.next)
+        return found
+
+    def resource(self, reference: str) -> Resource | None:
+        """The current resource behind a relative reference; one look-up, and its origin is known."""
+        rtype, _, logical_id = reference.partition("/")
+        stored = self.read.stored(rtype, logical_id) if rtype and logical_id else None
+        if stored is None or stored.is_deleted:
+            return None
+        self.events[reference] = stored.event_id
+        return stored.resource()
+
     def shown(self, resource: Resource, path: str, text: str, flag: str = "") -> Shown:
         """The value at `path` of the resource, as text, with the address of the message that brought it."""
         return Shown(text, self.link(resource, path), flag)
@@ -66,11 +90,6 @@ def message_path(event_id: int, reference: str, path: str) -> str:
     '/messages/7?resource=Patient/1&path=gender'
     """
     return f"/messages/{event_id}?{urlencode({'resource': reference, 'path': path}, safe='/[].')}"
-
-
-def trace_path(resource: Resource, path: str) -> str:
-    """An address that finds the message when it is opened: for the many points of a chart."""
-    return f"/trace/{reference_to(resource)}?{urlencode({'path': path}, safe='/[].')}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,11 @@ Room: web. May import: store.score, act (the words of its Tasks). Shared by work
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from careloom.act.task import INPUT, OPEN, WAITING, code_of, role_of, step_of
 from careloom.fhir.resource import Resource
-from careloom.store.read import Reader
 from careloom.store.score import NEWS2, is_score, reading
 from careloom.web.call import Call
 from careloom.web.record import Evidence, Shown
@@ -83,7 +82,7 @@ class View:
     rate: str
 
 
-def view_of(call: Call, read: Reader, evidence: Evidence, task: Resource, rates: Mapping[str, str]) -> View:
+def view_of(call: Call, evidence: Evidence, task: Resource, rates: Mapping[str, str]) -> View:
     """Shape one Task."""
     zone = call.site.zone
     opened = instant_of(task.get("authoredOn"), zone) or call.now
@@ -91,6 +90,7 @@ def view_of(call: Call, read: Reader, evidence: Evidence, task: Resource, rates:
     status = str(task.get("status", ""))
     is_open = status in OPEN
     rule = concept(task.get("code"))
+    focus = evidence.resource((task.get("focus") or {}).get("reference", ""))
     return View(
         id=task["id"],
         href=f"/tasks/{task['id']}",
@@ -114,8 +114,8 @@ def view_of(call: Call, read: Reader, evidence: Evidence, task: Resource, rates:
         can_acknowledge=status in WAITING | {"on-hold"} and call.may("task.write"),
         can_close=status in {"accepted", "in-progress"},
         escalated=_escalated(task),
-        score=score_of(read, task),
-        reasons=tuple(_reasons(call, read, evidence, task)),
+        score=_score_of(focus),
+        reasons=tuple(_reasons(call, evidence, task, focus)),
         rate=rates.get(rule, ""),
     )
 
@@ -142,29 +142,24 @@ def _escalated(task: Resource) -> str:
     )
 
 
-def score_of(read: Reader, task: Resource) -> Score | None:
-    """The score that the Task is about, if it is one."""
-    reference = (task.get("focus") or {}).get("reference", "")
-    rtype, _, logical_id = reference.partition("/")
-    observation = read.resource(rtype, logical_id) if rtype == "Observation" else None
-    if observation is None or not is_score(observation, NEWS2):
+def _score_of(focus: Resource | None) -> Score | None:
+    """The score that a Task is about, if it is one."""
+    if focus is None or not is_score(focus, NEWS2):
         return None
-    found = reading(observation)
+    found = reading(focus)
     band, risk = BANDS.get(found.band, BANDS["low"])
     return Score(found.text, band, risk)
 
 
-def _reasons(call: Call, read: Reader, evidence: Evidence, task: Resource) -> Iterable[Reason]:
-    reference = (task.get("focus") or {}).get("reference", "")
-    rtype, _, logical_id = reference.partition("/")
-    focus = read.resource(rtype, logical_id) if rtype == "Observation" else None
-    points = {part.reference: part for part in reading(focus).parts} if focus else {}
+def _reasons(call: Call, evidence: Evidence, task: Resource, focus: Resource | None) -> Iterator[Reason]:
+    parts = reading(focus).parts if focus is not None and is_score(focus, NEWS2) else ()
+    points = {part.name: part for part in parts}
     for given in task.get("input", ()):
         if code_of(given.get("type"), INPUT) == "reason":
             source = (given.get("valueReference") or {}).get("reference", "")
-            part = points.get(source)
+            part = points.get(concept(given.get("type")))
             text = part.measured if part else (given.get("valueReference") or {}).get("display", "")
-            value, observation = evidence_for(read, evidence, source, text)
+            value, observation = evidence_for(evidence, source, text)
             yield Reason(
                 label=concept(given.get("type")),
                 value=value,
@@ -174,12 +169,9 @@ def _reasons(call: Call, read: Reader, evidence: Evidence, task: Resource) -> It
             )
 
 
-def evidence_for(
-    read: Reader, evidence: Evidence, reference: str, text: str
-) -> tuple[Shown, Resource | None]:
+def evidence_for(evidence: Evidence, reference: str, text: str) -> tuple[Shown, Resource | None]:
     """A measured value and the message that brought it, from a reference to its Observation."""
-    rtype, _, logical_id = reference.partition("/")
-    observation = read.resource(rtype, logical_id) if logical_id else None
+    observation = evidence.resource(reference)
     if observation is None:
         return Shown(text), None
     return evidence.shown(observation, _path(observation, text), text), observation

@@ -14,9 +14,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from careloom.fhir.resource import Resource
-from careloom.store.read import Reader
 from careloom.store.score import NEWS2, is_score, reading
-from careloom.web.record import Record, trace_path
+from careloom.web.record import Evidence, Record
 from careloom.web.wording import instant_of, moment, number, source_name
 
 LOINC = "http://loinc.org"
@@ -71,22 +70,22 @@ class Point:
     path: str
 
 
-def observed(read: Reader, record: Record, since: datetime | None) -> list[Resource]:
+def observed(evidence: Evidence, record: Record, since: datetime | None, count: int = MOST) -> list[Resource]:
     """The observations of vital signs since a moment, the newest first."""
     pairs = [record.whose, ("code", ",".join(f"{LOINC}|{code}" for code in CODES))]
     if since is not None:
         pairs.append(("date", f"ge{since.isoformat(timespec='seconds')}"))
-    return read.find("Observation", *pairs, count=MOST, sort="-date")
+    return evidence.find("Observation", *pairs, count=count, sort="-date")
 
 
-def scores(read: Reader, record: Record, since: datetime | None, count: int = MOST) -> list[Resource]:
+def scores(evidence: Evidence, record: Record, since: datetime | None, count: int = MOST) -> list[Resource]:
     """The NEWS2 scores, the newest first."""
     pairs = [record.whose, ("code", "|".join(NEWS2))]
     if since is not None:
         pairs.append(("date", f"ge{since.isoformat(timespec='seconds')}"))
     return [
         score
-        for score in read.find("Observation", *pairs, count=count, sort="-date")
+        for score in evidence.find("Observation", *pairs, count=count, sort="-date")
         if is_score(score, NEWS2)
     ]
 
@@ -132,7 +131,9 @@ def score_points(observations: Sequence[Resource], zone: ZoneInfo) -> list[Point
     return sorted(found, key=lambda point: point.at)
 
 
-def panel(sign: Sign, found: Sequence[Point], zone: ZoneInfo, width: int) -> dict[str, Any]:
+def panel(
+    sign: Sign, found: Sequence[Point], evidence: Evidence, zone: ZoneInfo, width: int
+) -> dict[str, Any]:
     """One chart as chart.js draws it: columns of times and values, with a link for each time."""
     kept = [
         point
@@ -160,7 +161,7 @@ def panel(sign: Sign, found: Sequence[Point], zone: ZoneInfo, width: int) -> dic
         "data": columns,
         "times": [moment(at, zone) for at in times],
         "sources": [source_name(group[0].resource) for group in times.values()],
-        "links": [trace_path(group[0].resource, group[0].path) for group in times.values()],
+        "links": [evidence.link(group[0].resource, group[0].path) for group in times.values()],
     }
 
 

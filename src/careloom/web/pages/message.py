@@ -130,18 +130,6 @@ def drive(call: Call) -> Response:
     return call.go(f"/messages/{receipt.event_id}")
 
 
-def trace(call: Call) -> Response:
-    """From a resource's element to the message that brought it."""
-    rtype, logical_id = call.parts["rtype"], call.parts["id"]
-    with call.reader() as read:
-        stored = read.stored(rtype, logical_id)
-    if stored is None or stored.event_id is None:
-        raise OutcomeError(
-            Issue("not-found", "No message brought this: careloom derived it, or it is not there.")
-        )
-    return call.go(message_path(stored.event_id, f"{rtype}/{logical_id}", call.asked("path")))
-
-
 def _blobs(call: Call) -> Blobs:
     return Blobs(call.site.settings.home / "blobs")
 
@@ -252,5 +240,4 @@ ROADS: tuple[Road, ...] = (
     page("/messages/{id}", "event.read", message),
     page("/messages/{id}/raw", "event.read", raw),
     deed("/messages/{id}/drive", "event.drive", drive),
-    page("/trace/{rtype}/{id}", "event.read", trace),
 )

@@ -48,11 +48,12 @@ def results(call: Call) -> Response:
     with call.reader() as read:
         record = record_of(read, call.parts["id"])
         patient = banner_of(call, read, record)
-        found = read.find(
+        evidence = Evidence(read)
+        found = evidence.find(
             "Observation", record.whose, ("category", "laboratory"), count=RESULTS, sort="-date"
         )
-        reports = read.find("DiagnosticReport", record.whose, count=REPORTS, sort="-date")
-        groups = _groups(call, Evidence(read), found, reports)
+        reports = evidence.find("DiagnosticReport", record.whose, count=REPORTS, sort="-date")
+        groups = _groups(call, evidence, found, reports)
     more = (
         f"The latest {REPORTS} groups are shown; all stand in the timeline." if len(groups) > REPORTS else ""
     )

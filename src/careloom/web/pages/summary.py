@@ -68,7 +68,7 @@ def summary(call: Call) -> Response:
     with call.reader() as read:
         record = record_of(read, call.parts["id"])
         values = _parts(call, read, record)
-        has_vitals = bool(observed(read, record, None)[:1])
+        has_vitals = bool(observed(Evidence(read), record, None, count=1))
         patient = banner_of(call, read, record)
     values |= {"tab": "Summary", "patient": patient, "has_vitals": has_vitals, "window": "last 24 hours"}
     return call.show_as(200, "summary.html", values)
@@ -76,13 +76,13 @@ def summary(call: Call) -> Response:
 
 def _parts(call: Call, read: Reader, record: Record) -> dict[str, object]:
     evidence = Evidence(read)
-    tasks = [task for task in ranked(read.find("Task", record.subjects)) if task.get("status") in OPEN]
-    latest = next(iter(scores(read, record, None, count=3)), None)
+    tasks = [task for task in ranked(evidence.find("Task", record.subjects)) if task.get("status") in OPEN]
+    latest = next(iter(scores(evidence, record, None, count=3)), None)
     return {
-        "tasks": [view_of(call, read, evidence, task, {}) for task in tasks],
-        "news2": news2_of(call, read, evidence, latest),
+        "tasks": [view_of(call, evidence, task, {}) for task in tasks],
+        "news2": news2_of(call, evidence, latest),
         "patients": _sources(evidence, record),
-        "lists": [_short(call, evidence, read, record, kind) for kind in KINDS],
+        "lists": [_short(call, evidence, record, kind) for kind in KINDS],
     }
 
 
@@ -207,8 +207,10 @@ KINDS: tuple[Kind, ...] = (
 )
 
 
-def _short(call: Call, evidence: Evidence, read: Reader, record: Record, kind: Kind) -> ShortList:
-    found: Sequence[Resource] = read.find(kind.rtype, record.whose, *kind.pairs, count=100, sort=kind.sort)
+def _short(call: Call, evidence: Evidence, record: Record, kind: Kind) -> ShortList:
+    found: Sequence[Resource] = evidence.find(
+        kind.rtype, record.whose, *kind.pairs, count=100, sort=kind.sort
+    )
     found = [one for one in found if one.get("status") != "entered-in-error"]
     entries = [_entry(call, evidence, kind, resource) for resource in found[:MOST]]
     return ShortList(kind.title, entries, kind.none, len(found) if len(found) > MOST else 0)

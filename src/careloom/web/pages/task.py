@@ -15,6 +15,7 @@ from careloom.act.task import OUTPUT, code_of
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import Resource
 from careloom.store.read import Reader
+from careloom.store.score import NEWS2, is_score
 from careloom.web.call import Call, local_path
 from careloom.web.choice import Choice
 from careloom.web.news2 import news2_of
@@ -54,10 +55,11 @@ def task(call: Call) -> Response:
         record = record_of(read, (found.get("for") or {}).get("reference", "").rpartition("/")[2])
         evidence = Evidence(read)
         rates = rates_of(read.find("Task", ("status", "completed,rejected"), count=1000))
-        view = view_of(call, read, evidence, found, rates)
+        view = view_of(call, evidence, found, rates)
         focus = (found.get("focus") or {}).get("reference", "")
-        score = read.resource(*focus.split("/")) if focus.startswith("Observation/") else None
-        news2 = news2_of(call, read, evidence, score)
+        score = evidence.resource(focus)
+        score = score if score is not None and is_score(score, NEWS2) else None
+        news2 = news2_of(call, evidence, score)
         patient = banner_of(call, read, record)
     return call.show(
         "task.html",

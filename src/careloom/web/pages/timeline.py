@@ -253,7 +253,7 @@ def _entries(call: Call, read: Reader, record: Record, chosen: Chosen) -> list[E
     found: list[tuple[datetime, Kind, Resource]] = []
     for kind in KINDS:
         if chosen.kind in {"", kind.code}:
-            found += _found(call, read, record, kind, before)
+            found += _found(call, evidence, record, kind, before)
     if chosen.source:
         found = [one for one in found if source_name(one[2]) == chosen.source]
     found.sort(key=lambda one: one[0], reverse=True)
@@ -261,13 +261,13 @@ def _entries(call: Call, read: Reader, record: Record, chosen: Chosen) -> list[E
 
 
 def _found(
-    call: Call, read: Reader, record: Record, kind: Kind, before: datetime | None
+    call: Call, evidence: Evidence, record: Record, kind: Kind, before: datetime | None
 ) -> Iterator[tuple[datetime, Kind, Resource]]:
     whose = record.subjects if kind.rtype == "Task" else record.whose
     pairs = [whose, *kind.pairs]
     if before is not None:
         pairs.append((kind.date, f"lt{(before + timedelta(seconds=1)).isoformat(timespec='seconds')}"))
-    for resource in read.find(kind.rtype, *pairs, count=MOST * 3, sort=f"-{kind.date}"):
+    for resource in evidence.find(kind.rtype, *pairs, count=MOST * 3, sort=f"-{kind.date}"):
         at = next(
             filter(None, (instant_of(_text(resource, path), call.site.zone) for path in kind.times)), None
         )

@@ -61,8 +61,9 @@ def vitals(call: Call) -> Response:
     with call.reader() as read:
         record = record_of(read, call.parts["id"])
         patient = banner_of(call, read, record)
-        found = points(observed(read, record, since_of(call, span)), call.site.zone)
-        table = _table(call, Evidence(read), found)
+        evidence = Evidence(read)
+        found = points(observed(evidence, record, since_of(call, span)), call.site.zone)
+        table = _table(call, evidence, found)
     lines = [
         f"{sign.label}: {summary(sign, mine, call.site.zone)}."
         for sign in SIGNS
@@ -87,12 +88,13 @@ def numbers(call: Call) -> Response:
     since = since_of(call, span)
     with call.reader() as read:
         record = record_of(read, call.parts["id"])
-        found = points(observed(read, record, since), zone)
-        totals = score_points(scores(read, record, since), zone)
+        evidence = Evidence(read)
+        found = points(observed(evidence, record, since), zone)
+        totals = score_points(scores(evidence, record, since), zone)
     signs = [(sign, [point for point in found if point.sign == sign.key]) for sign in SIGNS] + [
         (SCORE, totals)
     ]
-    panels = [panel(sign, mine, zone, WIDTH) for sign, mine in signs if mine]
+    panels = [panel(sign, mine, evidence, zone, WIDTH) for sign, mine in signs if mine]
     times = [point.at for _, mine in signs for point in mine]
     begin = since or min(times, default=call.now)
     if times and min(times) - begin > (call.now - begin) / 3:

@@ -88,7 +88,7 @@ def _row(call: Call, read: Reader, evidence: Evidence, task: Resource, rates: di
     patient_id = (task.get("for") or {}).get("reference", "").rpartition("/")[2]
     record = record_of(read, patient_id)
     return Row(
-        task=view_of(call, read, evidence, task, rates),
+        task=view_of(call, evidence, task, rates),
         patient=person_name(record.face),
         patient_href=record.href,
         born=day(record.face.get("birthDate")),
