@@ -49,7 +49,7 @@ def address(name: str) -> str:
 async def static(scope: Scope, receive: Receive, send: Send) -> None:
     """ASGI application mounted at /static."""
     request = Request(scope)
-    found = assets().get(request.path_params.get("path", "").lstrip("/"))
+    found = assets().get(scope["path"].removeprefix("/static/"))
     if found is None or request.method not in {"GET", "HEAD"}:
         await Response(status_code=404)(scope, receive, send)
         return
