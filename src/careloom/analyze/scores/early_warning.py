@@ -115,16 +115,22 @@ def _scores(
     read: Finder, person: Linked, since: datetime, until: datetime
 ) -> list[tuple[datetime, Resource]]:
     subjects = ("subject", ",".join(person.patients))
-    span = (("date", f"ge{instant(since)}"), ("date", f"le{instant(until)}"))
+    span = (("date", f"ge{instant(since)}"), ("date", _by(until)))
     found = read.find("Observation", ("code", "|".join(NEWS2)), subjects, *span, count=500)
     return [(interval(str(known["effectiveDateTime"]))[0], known) for known in found]
+
+
+def _by(at: datetime) -> str:
+    """At or before this moment. A time told to the second spans that second, so that `le` to the millisecond would
+    leave out what was measured at this very moment."""
+    return f"lt{instant(at + timedelta(seconds=1))}"
 
 
 def _scores_at(times: Sequence[datetime], person: Linked, read: Finder) -> list[Resource]:
     if not times or _is_out_of_scope(person, times[-1], read):
         return []
     subjects = ("subject", ",".join(person.patients))
-    span = (("date", f"ge{instant(times[0] - LONGEST)}"), ("date", f"le{instant(times[-1])}"))
+    span = (("date", f"ge{instant(times[0] - LONGEST)}"), ("date", _by(times[-1])))
     found = read.find("Observation", ("code", ",".join(SEARCHED)), subjects, *span, count=1000)
     measured = [measurement for entry in found for measurement in measurements(entry)]
     encounters = {reference_to(entry): entry.get("encounter", {}).get("reference", "") for entry in found}
