@@ -13,11 +13,7 @@ from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import Resource
 from careloom.store.event import Event
 from careloom.store.ledger import Conversion, LedgerLine, Stated
-from careloom.unify.hl7v2 import (
-    assigners,  # noqa: F401 - registers its converters, as the two below
-    contacts,  # noqa: F401
-    mentions,  # noqa: F401
-)
+from careloom.unify.hl7v2 import assigners, contacts, mentions
 from careloom.unify.hl7v2.clinical import on_allergy, on_diagnosis, on_procedure
 from careloom.unify.hl7v2.coverage import on_guarantor, on_insurance, on_insurance_more
 from careloom.unify.hl7v2.mapping import cells, map_segment
@@ -39,6 +35,8 @@ from careloom.unify.hl7v2.times import Moment, moment
 from careloom.unify.hl7v2.visit import finish_visit, on_pv1, on_pv2, on_role
 
 AGENT = "hl7v2/1"
+CONVERTERS_FROM = (assigners, contacts, mentions)
+"""Modules that register what the tables name by string."""
 Current = Callable[[str, str], Resource | None]
 _RESULT = Trigger("R01", "Unsolicited observation", "result", "keep", "ORU_R01")
 _STALE = "an older message: newer state of the resource stands; the message is kept"

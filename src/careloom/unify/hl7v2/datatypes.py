@@ -207,7 +207,10 @@ def codeable_concept(reading: Reading, cell: Cell, path: str, vocabulary: Vocabu
     known = _known(reading.part_text(cell, 1), vocabulary)
     if known is not None and vocabulary is not None and known.system != vocabulary.table:
         concept["coding"].append(known.coding())
+    width = 1 if isinstance(cell.tree, str) else len(cell.tree)
     for numbers in _CODINGS:
+        if numbers[0] > width:
+            break
         _coding(reading, cell, path, vocabulary, numbers, concept)
     if original := cell.part(9):
         if "text" in concept:
@@ -215,7 +218,7 @@ def codeable_concept(reading: Reading, cell: Cell, path: str, vocabulary: Vocabu
         elif text := string(reading, original, f"{path}.text"):
             concept["text"] = text
     for number in _VALUE_SETS:
-        if part := cell.part(number):
+        if number <= width and (part := cell.part(number)):
             reading.keep(part, "R4 has no place for the value set of a coding")
     if not concept["coding"]:
         del concept["coding"]

@@ -7,9 +7,9 @@ each leaf goes to the ledger.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
-from careloom.unify.hl7v2.message import Segment, is_empty
+from careloom.unify.hl7v2.message import EMPTY, Segment, is_empty
 from careloom.unify.hl7v2.reading import CLASH, Cell, Reading
 from careloom.unify.hl7v2.tables import Row, Step, Vocabulary, datatype_maps, segment_maps, vocabularies
 
@@ -26,10 +26,13 @@ CONVERTERS: dict[str, Convert] = {}
 FILLERS: dict[str, Fill] = {}
 
 
-def converter(name: str) -> Callable[[Convert], Convert]:
+_Convert = TypeVar("_Convert", bound=Convert)
+
+
+def converter(name: str) -> Callable[[_Convert], _Convert]:
     """Register a converter under its name in the tables."""
 
-    def register(convert: Convert) -> Convert:
+    def register(convert: _Convert) -> _Convert:
         CONVERTERS[name] = convert
         return convert
 
@@ -51,6 +54,8 @@ def cells(index: int, segment: Segment, number: int) -> list[Cell]:
     if number > len(segment.fields):
         return []
     repetitions = segment.fields[number - 1]
+    if repetitions is EMPTY:
+        return []
     return [Cell(tree, (index, number, n)) for n, tree in enumerate(repetitions, 1) if not is_empty(tree)]
 
 
@@ -58,8 +63,8 @@ def map_segment(reading: Reading, index: int, slots: Slots) -> None:
     """Apply the rows of a segment's map. Rows `@name` are left to the code that calls this."""
     segment = reading.message.segments[index]
     rows = segment_maps()[segment.name]
-    for number in range(1, len(segment.fields) + 1):
-        if number not in rows:
+    for number, repetitions in enumerate(segment.fields, 1):
+        if repetitions is EMPTY or number not in rows:
             continue
         for cell in cells(index, segment, number):
             if not reading.is_null(cell):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
+from functools import lru_cache
 from typing import Literal
 from urllib.parse import quote
 from uuid import NAMESPACE_URL, uuid5
@@ -15,7 +16,7 @@ from uuid import NAMESPACE_URL, uuid5
 from careloom.fhir.outcome import Issue
 from careloom.fhir.resource import Resource
 from careloom.store.ledger import Fate, LedgerLine
-from careloom.unify.hl7v2.message import Message, Position, Tree, is_empty
+from careloom.unify.hl7v2.message import NULL, Message, Position, Tree, is_empty
 
 NOT_IN_MAP = "not in the map"
 """The reason of a leaf that no table row names: counted apart, since nobody decided it."""
@@ -41,9 +42,12 @@ class Cell:
         tree = self.tree
         if isinstance(tree, str):
             return self if number == 1 else None
-        if number > len(tree) or is_empty(tree[number - 1]):
+        if number > len(tree):
             return None
-        return Cell(tree[number - 1], (*self.at, number))
+        part = tree[number - 1]
+        if not part or is_empty(part):
+            return None
+        return Cell(part, (*self.at, number))
 
     def parts(self) -> list[tuple[int, Cell]]:
         """All parts that are not empty, with their numbers."""
@@ -121,7 +125,7 @@ class Reading:
 
     def is_null(self, cell: Cell) -> bool:
         """True for the explicit null: the element shall be absent. The ledger says so."""
-        if cell.leaves()[0].tree == '""':
+        if self.message.has_nulls and cell.leaves()[0].tree == NULL:
             self.keep(cell, 'explicit null (""): the element is left out')
             return True
         return False
@@ -138,11 +142,7 @@ class Reading:
 
     def id_of(self, rtype: str, *key: str) -> str:
         """The id of what this source calls by this natural key."""
-        return str(
-            uuid5(
-                NAMESPACE_URL, f"urn:careloom:{self.source}:{rtype}:{'|'.join(quote(part) for part in key)}"
-            )
-        )
+        return _id(self.source, rtype, key)
 
     def local(self, name: str) -> str:
         """The URI of a namespace or code system that only this source knows."""
@@ -190,6 +190,11 @@ class Reading:
             LedgerLine(address(position), *fates.get(position, unseen))
             for position, _ in self.message.leaves()
         )
+
+
+@lru_cache(maxsize=32768)
+def _id(source: str, rtype: str, key: tuple[str, ...]) -> str:
+    return str(uuid5(NAMESPACE_URL, f"urn:careloom:{source}:{rtype}:{'|'.join(quote(part) for part in key)}"))
 
 
 def _absorb(reading: Reading, known: Made, other: Resource, start: int) -> None:
