@@ -26,7 +26,7 @@ class Batch:
 
 
 def batch(records: Iterable[Record]) -> Batch:
-    """Block, decide each candidate pair once, and partition."""
+    """Block, decide each candidate pair once, and partition; no steward has ruled here."""
     by_id = {record.id: record for record in records}
     index = Index(by_id.values())
     decided: dict[tuple[str, str], Decision] = {}

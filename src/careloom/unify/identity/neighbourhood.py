@@ -15,7 +15,7 @@ from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import Resource
 from careloom.store.person import Finder
 from careloom.unify.identity.blocking import MOST_CANDIDATES, candidates, keyed, keys
-from careloom.unify.identity.decide import Decision, contradicts, decide
+from careloom.unify.identity.decide import Decision, contradicts, decide, has_issued_conflict
 from careloom.unify.identity.person import KEY
 from careloom.unify.identity.record import Record, record
 from careloom.unify.identity.steward import PATIENT, Ruling, in_force, ruling_of
@@ -94,9 +94,36 @@ class Neighbourhood:
             return self.rulings[pair].kind == "never_link"
         if rank <= 1:
             return False
+        if has_issued_conflict(self._present(one), self._present(two)):
+            return True
+        # Who was said to be one speaks with one voice: what contradicts one of them may agree with another.
+        return all(self._contradicts(pair_of(a, b)) for a in self._said_one(one) for b in self._said_one(two))
+
+    def _contradicts(self, pair: Pair) -> bool:
         if pair not in self._contradictions:
-            self._contradictions[pair] = contradicts(self._present(one), self._present(two))
+            self._contradictions[pair] = contradicts(self._present(pair[0]), self._present(pair[1]))
         return self._contradictions[pair]
+
+    def _said_one(self, patient: str) -> set[str]:
+        """The Patient and all that a steward or its own source said to be the same."""
+        found, pending = {patient}, {patient}
+        while pending:
+            each = pending.pop()
+            ruled = {
+                other
+                for pair, ruling in self.rulings.items()
+                if each in pair and ruling.kind == "must_link"
+                for other in pair
+            }
+            merged = {
+                other for other in self.members if {other, each} != {each} and self._is_merged(each, other)
+            }
+            pending |= (ruled | merged) - found
+            found |= ruled | merged
+        return {each for each in found if self.record(each) is not None}
+
+    def _is_merged(self, one: str, two: str) -> bool:
+        return two in self._present(one).merged_with or one in self._present(two).merged_with
 
     def _present(self, patient: str) -> Record:
         known = self.record(patient)
