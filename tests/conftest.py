@@ -7,21 +7,29 @@ import fcntl
 import hashlib
 import os
 import shutil
+import sys
 import tempfile
 import threading
 import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
+from careloom import registry
+from careloom.fhir.resource import Resource
 from careloom.settings import Settings
-from careloom.store.database import Database, migrations
+from careloom.store import feed
+from careloom.store.actor import STATION
+from careloom.store.commit import Origin, Write, commit
+from careloom.store.database import Connection, Database, migrations
 from careloom.store.postmaster import Place, halt
+from careloom.store.read import Reader
 from careloom.store.server import ensure
 
 # A crash of the machine may cost the test database; a crash of a server under test has its own server.
@@ -84,6 +92,64 @@ def database(postgres_url: str, template: str) -> Iterator[Database]:
 def named(url: str, database: str) -> str:
     """The same server, another database."""
     return url.replace("/careloom?", f"/{database}?")
+
+
+class Rooms:
+    """Stations and timers at work on a database, as flow runs them: each change once, in order, its result committed."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self._cursors: dict[str, feed.Cursor] = {}
+
+    def say(self, now: datetime, *resources: Resource) -> None:
+        """A source states resources."""
+        with self.database.connection() as connection:
+            commit(connection, [Write(resource) for resource in resources], Origin(now, "ehr"))
+
+    def delete(self, now: datetime, rtype: str, id_: str) -> None:
+        with self.database.connection() as connection:
+            gone = Write({"resourceType": rtype, "id": id_}, verb="delete")
+            commit(connection, [gone], Origin(now, "ehr"))
+
+    def run(self, now: datetime, *stations: str) -> list[Resource]:
+        """Let stations hear what is new, in this order; what they made, over all."""
+        made: list[Resource] = []
+        for name in stations:
+            function = registry.load(registry.STATIONS[name])
+            types = sys.modules[function.__module__].TYPES
+            with self.database.connection() as connection:
+                batch = feed.batch(connection, self._cursors.get(name, feed.START), 10_000, types)
+                self._cursors[name] = batch.cursor
+                for change in batch.changes:
+                    made += self._commit(connection, function(change, Reader(connection, STATION)), now, name)
+        return made
+
+    def tick(self, now: datetime, **options: float) -> list[Resource]:
+        """Ask the escalation timer."""
+        with self.database.connection() as connection:
+            found = registry.load(registry.TIMERS["escalation"])(now, Reader(connection, STATION), **options)
+            return self._commit(connection, found, now, "escalation")
+
+    def find(self, rtype: str, *pairs: tuple[str, str], sort: str = "") -> list[Resource]:
+        with self.database.connection() as connection:
+            return Reader(connection, STATION).find(rtype, *pairs, count=1000, sort=sort)
+
+    def forget(self, station: str) -> None:
+        """The cursor of a station is lost: it hears everything again."""
+        del self._cursors[station]
+
+    @staticmethod
+    def _commit(
+        connection: Connection, resources: list[Resource], now: datetime, name: str
+    ) -> list[Resource]:
+        answers = commit(connection, [Write(each) for each in resources], Origin(now, "careloom", name))
+        return [each for each, answer in zip(resources, answers, strict=True) if answer.is_changed]
+
+
+@pytest.fixture
+def rooms(database: Database) -> Rooms:
+    """Stations and timers at work on a fresh database."""
+    return Rooms(database)
 
 
 def _sweep() -> None:

@@ -15,6 +15,7 @@ MAPPERS: dict[str, str] = {
 """Event kind -> `to_resources(event, current, *, zone) -> Conversion`; `zone` is that of times without an offset."""
 
 STATIONS: dict[str, str] = {
+    "identity": "careloom.unify.identity.link:link",
     "news2": "careloom.analyze.scores.early_warning:score",
     "lace": "careloom.analyze.scores.discharge:score",
     "deterioration": "careloom.act.deterioration:alert",

@@ -15,7 +15,8 @@ from careloom.act.task import DERIVED, INPUT, OPEN, REASON, RULE, changed, conce
 from careloom.fhir.instant import instant, interval
 from careloom.fhir.resource import Resource, reference_to
 from careloom.store.feed import Change
-from careloom.store.person import Finder, linked
+from careloom.store.person import linked
+from careloom.store.read import Reader
 from careloom.store.score import NEWS2, is_score, reading
 
 TYPES = frozenset({"Observation"})
@@ -52,7 +53,7 @@ QUIET: dict[str, timedelta] = {
 """After this end state, only a higher priority opens a new Task within this time."""
 
 
-def alert(change: Change, read: Finder) -> list[Resource]:
+def alert(change: Change, read: Reader) -> list[Resource]:
     """The Task that a NEWS2 score opens, worsens or settles; nothing where nothing changes."""
     score = change.resource
     if not is_score(score, NEWS2):
@@ -77,7 +78,7 @@ def alert(change: Change, read: Finder) -> list[Resource]:
     return [_opened(score, response, person.key, change.recorded)]
 
 
-def _is_overtaken(read: Finder, subjects: tuple[str, str], measured: datetime) -> bool:
+def _is_overtaken(read: Reader, subjects: tuple[str, str], measured: datetime) -> bool:
     """A later score of the same person is known; it speaks, this one does not."""
     later = ("date", f"gt{instant(measured)}")
     scores = read.find("Observation", ("code", "|".join(NEWS2)), subjects, later, count=10)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from careloom.act.task import ROLE, WAITING, changed, concept, noted, role_of, step_of
 from careloom.fhir.instant import instant, interval
 from careloom.fhir.resource import Resource
-from careloom.store.person import Finder
+from careloom.store.read import Reader
 
 LADDER: tuple[str, ...] = ("nurse", "physician", "charge")
 """Who is waited for, in order."""
@@ -20,7 +20,7 @@ PACE: dict[str, float] = {"stat": 0.5}
 """Share of the waiting time by priority: RCP gives an emergency half the time of an urgent review. Others: 1."""
 
 
-def tick(now: datetime, read: Finder, *, escalate_after_minutes: float = 10.0) -> list[Resource]:
+def tick(now: datetime, read: Reader, *, escalate_after_minutes: float = 10.0) -> list[Resource]:
     """The Tasks whose time has come: one step up the ladder, or awake again."""
     waiting = read.find(
         "Task", ("status", ",".join(sorted(WAITING | {"on-hold"}))), count=1000, sort="_lastUpdated"

@@ -8,21 +8,9 @@ Source Patients are never merged; what is asked about a person is asked about al
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
-from careloom.fhir.resource import Resource, reference_to
-
-
-class Finder(Protocol):
-    """What rooms need of store.read.Reader."""
-
-    def resource(self, rtype: str, id_: str, /) -> Resource | None:
-        """The current resource, or None."""
-        ...
-
-    def find(self, rtype: str, *pairs: tuple[str, str], count: int = 100, sort: str = "") -> list[Resource]:
-        """The resources that match all pairs of search parameter and value."""
-        ...
+from careloom.fhir.resource import reference_to
+from careloom.store.read import Reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +21,7 @@ class Linked:
     patients: tuple[str, ...]
 
 
-def linked(read: Finder, patient: str) -> Linked:
+def linked(read: Reader, patient: str) -> Linked:
     """The person behind a Patient reference; a Patient that no Person links yet stands for itself."""
     persons = sorted(read.find("Person", ("link", patient)), key=reference_to)
     active = [person for person in persons if person.get("active", True)]

@@ -15,7 +15,8 @@ from careloom.analyze.scores.observation import Component, Scored, observation
 from careloom.fhir.instant import instant, interval
 from careloom.fhir.resource import Resource, reference_to
 from careloom.store.feed import Change
-from careloom.store.person import Finder, linked
+from careloom.store.person import linked
+from careloom.store.read import Reader
 from careloom.store.score import LACE, SCORE
 
 TYPES = frozenset({"Encounter"})
@@ -51,7 +52,7 @@ NAMES: dict[Letter, str] = {
 }
 
 
-def score(change: Change, read: Finder) -> list[Resource]:
+def score(change: Change, read: Reader) -> list[Resource]:
     """The LACE index of a stay that ended with the patient alive; nothing for other Encounters."""
     stay = change.resource
     if not _is_ended_stay(stay):

@@ -24,7 +24,8 @@ from careloom.analyze.scores.vitals import (
 from careloom.fhir.instant import instant, interval, period
 from careloom.fhir.resource import Resource, reference_to
 from careloom.store.feed import Change
-from careloom.store.person import Finder, Linked, linked
+from careloom.store.person import Linked, linked
+from careloom.store.read import Reader
 from careloom.store.score import NEWS2, SNOMED
 
 TYPES = frozenset({"Observation", "Flag"})
@@ -62,7 +63,7 @@ NAMES: dict[Parameter, str] = {
 }
 
 
-def score(change: Change, read: Finder) -> list[Resource]:
+def score(change: Change, read: Reader) -> list[Resource]:
     """The NEWS2 scores that this change makes or alters: at its own time, and later ones that it still counts for."""
     resource = change.resource
     if change.is_deleted:
@@ -82,7 +83,7 @@ def score(change: Change, read: Finder) -> list[Resource]:
     return _scores_at(sorted(times), person, read)
 
 
-def _without(change: Change, read: Finder) -> list[Resource]:
+def _without(change: Change, read: Reader) -> list[Resource]:
     """The scores that were made from what is now deleted, made again without it."""
     made = read.find(
         "Observation", ("derived-from", f"{change.rtype}/{change.id}"), ("code", "|".join(NEWS2))
@@ -112,7 +113,7 @@ def _is_counted(
 
 
 def _scores(
-    read: Finder, person: Linked, since: datetime, until: datetime
+    read: Reader, person: Linked, since: datetime, until: datetime
 ) -> list[tuple[datetime, Resource]]:
     subjects = ("subject", ",".join(person.patients))
     span = (("date", f"ge{instant(since)}"), ("date", _by(until)))
@@ -126,7 +127,7 @@ def _by(at: datetime) -> str:
     return f"lt{instant(at + timedelta(seconds=1))}"
 
 
-def _scores_at(times: Sequence[datetime], person: Linked, read: Finder) -> list[Resource]:
+def _scores_at(times: Sequence[datetime], person: Linked, read: Reader) -> list[Resource]:
     if not times or _is_out_of_scope(person, times[-1], read):
         return []
     subjects = ("subject", ",".join(person.patients))
@@ -169,7 +170,7 @@ def _score_at(
 
 
 def _withdrawn(
-    times: Sequence[datetime], scores: Sequence[Resource], person: Linked, read: Finder
+    times: Sequence[datetime], scores: Sequence[Resource], person: Linked, read: Reader
 ) -> list[Resource]:
     """Scores whose vitals were taken back, so that nothing is left to score."""
     made = {known["id"] for known in scores}
@@ -220,7 +221,7 @@ def _is_in_force(flag: Resource, at: datetime) -> bool:
     )
 
 
-def _is_out_of_scope(person: Linked, at: datetime, read: Finder) -> bool:
+def _is_out_of_scope(person: Linked, at: datetime, read: Reader) -> bool:
     """NEWS2 is for people of 16 years and more who are not pregnant (RCP 2017)."""
     for reference in person.patients:
         patient = read.resource("Patient", reference.removeprefix("Patient/"))

@@ -15,7 +15,7 @@ from pathlib import Path
 from careloom.fhir.resource import Resource, dumps
 from careloom.settings import settings_from
 from careloom.store.feed import Change
-from careloom.store.person import Finder
+from careloom.store.read import Reader
 from careloom.unify.identity.batch import edge
 from careloom.unify.identity.blocking import keyed
 from careloom.unify.identity.cluster import Edge, partition
@@ -51,7 +51,7 @@ _TOLD = (
 """Elements of a Patient that tell who it is: a change of another one is no change of identity."""
 
 
-def link(change: Change, read: Finder) -> list[Resource]:
+def link(change: Change, read: Reader) -> list[Resource]:
     """What changes in the identity layer because of this change; nothing if it was known already."""
     salt = _salt()
     if change.rtype == "Basic":
@@ -83,7 +83,7 @@ def _rules() -> str:
     return hashlib.sha256(b"".join(tables)).hexdigest()[:12]
 
 
-def _changed(read: Finder, wanted: Iterable[Resource]) -> list[Resource]:
+def _changed(read: Reader, wanted: Iterable[Resource]) -> list[Resource]:
     """Those that differ from what is stored, each with the version that it replaces."""
     result: list[Resource] = []
     for each in wanted:
@@ -102,7 +102,7 @@ def _plain(resource: Resource) -> bytes:
     return dumps(dict(sorted(plain.items())))
 
 
-def _around(around: Neighbourhood, read: Finder) -> Iterator[Resource]:
+def _around(around: Neighbourhood, read: Reader) -> Iterator[Resource]:
     """The Persons and review items as they ought to be around a change."""
     edges = dict(_edges(around))
     result = partition(around.members, edges.values(), around.conflict)
@@ -165,7 +165,7 @@ def _reason(around: Neighbourhood, patient: str, best: Edge) -> Reason:
 
 
 def _reviews(
-    around: Neighbourhood, clusters: Iterable[frozenset[str]], refused: Iterable[Edge], read: Finder
+    around: Neighbourhood, clusters: Iterable[frozenset[str]], refused: Iterable[Edge], read: Reader
 ) -> Iterator[Resource]:
     home = {each: number for number, cluster in enumerate(clusters) for each in cluster}
     guarded = {pair_of(edge.one, edge.two) for edge in refused}

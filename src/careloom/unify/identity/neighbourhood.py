@@ -13,7 +13,7 @@ import structlog
 
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import Resource
-from careloom.store.person import Finder
+from careloom.store.read import Reader
 from careloom.unify.identity.blocking import MOST_CANDIDATES, candidates, keyed, keys
 from careloom.unify.identity.decide import Decision, contradicts, decide, has_issued_conflict
 from careloom.unify.identity.person import KEY
@@ -46,7 +46,7 @@ def hashes(of: Record, salt: bytes) -> list[str]:
 class Neighbourhood:
     """What is known around some Patients; `members` are those among whom the partition is made anew."""
 
-    def __init__(self, read: Finder, salt: bytes, seeds: Iterable[str]) -> None:
+    def __init__(self, read: Reader, salt: bytes, seeds: Iterable[str]) -> None:
         self._read = read
         self._salt = salt
         self._records: dict[str, Record | None] = {}
