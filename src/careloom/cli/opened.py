@@ -5,7 +5,7 @@ Room: cli.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from careloom.settings import Settings
@@ -14,7 +14,7 @@ from careloom.store.server import ensure
 
 
 @contextmanager
-def opened(settings: Settings) -> Iterator[Database]:
+def opened(settings: Settings) -> Generator[Database]:
     """A migrated database; a server that was started for it is stopped again when nobody else uses it."""
     server = ensure(settings)
     try:

@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from contextlib import suppress
+from types import FrameType
 
 import click
 from rich.console import Console
@@ -84,8 +85,12 @@ def _run_hospital(settings: Settings, database: Database, people: int, seed: int
 
 def _leaving() -> threading.Event:
     leaving = threading.Event()
+
+    def leave(_signal: int, _frame: FrameType | None) -> None:
+        leaving.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: leaving.set())
+        signal.signal(number, leave)
     return leaving
 
 

@@ -44,7 +44,7 @@ def _history(call: Call, rtype: str = "", id_: str = "") -> Response:
         found = reader.history(
             rtype,
             id_,
-            since=interval(since).lo if since else None,
+            since=interval(since)[0] if since else None,
             count=min(int(count), MOST) or 1,
             cursor=call.asked("_cursor"),
         )
