@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from careloom.fhir.facts import children, facts, resource_types, search_ids
+
+ROOT = Path(__file__).parents[2]
+R4 = ROOT / "src" / "careloom" / "fhir" / "r4"
+
+
+def r4_facts() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("r4_facts", ROOT / "scripts" / "r4_facts.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_facts_are_what_the_published_definitions_say(r4_archive: Path) -> None:
+    script = r4_facts()
+    texts = script.condensed(script.definitions(r4_archive), search_ids())
+    assert texts == ((R4 / "facts.json").read_text("utf-8"), (R4 / "search-ids.json").read_text("utf-8"))
+
+
+def test_a_search_parameter_keeps_its_number_when_others_come_and_go() -> None:
+    script = r4_facts()
+
+    def parameter(code: str) -> dict[str, object]:
+        return {
+            "resourceType": "SearchParameter",
+            "id": f"Basic-{code}",
+            "url": code,
+            "code": code,
+            "base": ["Basic"],
+            "type": "token",
+            "expression": f"Basic.{code}",
+        }
+
+    _, first = script.condensed([parameter("b")], {})
+    _, second = script.condensed([parameter("a")], json.loads(first))
+    assert json.loads(second) == {"Basic.b": 1, "Basic.a": 2}
+
+
+def test_the_facts_are_small() -> None:
+    assert (R4 / "facts.json").stat().st_size < 4_000_000
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "expected"),
+    [
+        ("Patient", "name", [("name", "HumanName")]),
+        ("Patient", "contact", [("contact", "Patient.contact")]),
+        ("Patient", "deceased", [("deceasedBoolean", "boolean"), ("deceasedDateTime", "dateTime")]),
+        ("Questionnaire.item", "item", [("item", "Questionnaire.item")]),
+        ("Extension", "url", [("url", "uri")]),
+        ("Patient", "id", [("id", "id")]),
+        ("Narrative", "div", [("div", "xhtml")]),
+        ("Bundle.entry", "resource", [("resource", "Resource")]),
+        ("Patient", "shoe", []),
+    ],
+)
+def test_children_are_the_json_keys_of_an_element(
+    owner: str, name: str, expected: list[tuple[str, str]]
+) -> None:
+    assert [(child.key, child.type) for child in children(owner, name)] == expected
+
+
+def test_every_type_that_an_element_names_is_known() -> None:
+    known = facts().types.keys() | facts().elements.keys()
+    for owner, elements in facts().elements.items():
+        for name in elements:
+            for child in children(owner, name.removesuffix("[x]")):
+                assert child.type in known, (owner, name)
+
+
+def test_compartments_name_known_parameters() -> None:
+    assert facts().compartments["Patient"]["Observation"] == ("subject", "performer")
+    for of_type in facts().compartments.values():
+        for rtype, codes in of_type.items():
+            assert rtype in resource_types()
+            assert {*codes} - {"{def}"} <= facts().search[rtype].keys()
