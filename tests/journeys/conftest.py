@@ -122,7 +122,7 @@ class Story:
             "ehr",
             "ADT^A01^ADT_A01",
             "PID|1||4711003^^^CITY^MR||OKAFOR^Adaeze^Ngozi||19800503|F|||12 Mill Lane^^Springfield^IL^62701||5550142",
-            f"PV1|1|I|WARD 3^12^A||||1001^BERG^Jonas|||||||||||V77003|||||||||||||||||||||||||{hl7_time(self.begin)}",
+            pv1(hl7_time(self.begin)),
             "AL1|1|DA|7980^Penicillin^RXNORM|SV|Anaphylaxis",
         )
 
@@ -201,7 +201,7 @@ class Story:
             "ehr",
             "ORU^R01^ORU_R01",
             "PID|1||4711003^^^CITY^MR||OKAFOR^Adaeze^Ngozi||19800503|F",
-            "PV1|1|I|WARD 3^12^A||||||||||||||||V77003",
+            pv1(),
             f"OBR|1||V-{minutes}|85353-1^Vital signs^LN|||{at}|||||||||||||||{at}|||F",
             *lines,
             awake,
@@ -232,6 +232,12 @@ class Story:
         """Run the stations until none hears anything new, as the engine does."""
         while any(self.flow.run_station(name) for name in STATIONS):
             pass
+
+
+def pv1(admitted: str = "") -> str:
+    """Her stay: class, place, attending, number, and when it began."""
+    fields = {1: "1", 2: "I", 3: "WARD 3^12^A", 7: "1001^BERG^Jonas", 19: "V77003", 44: admitted}
+    return "|".join(["PV1", *(fields.get(number, "") for number in range(1, 45))])
 
 
 def hl7_time(at: datetime) -> str:

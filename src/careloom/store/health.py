@@ -6,30 +6,33 @@ https://www.postgresql.org/docs/current/monitoring-stats.html
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import cast
 
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.store.actor import Actor, may
 from careloom.store.database import Connection
+from careloom.store.resource_type import number_of
 
 SERVER = """
 SELECT current_setting('server_version'), pg_database_size(current_database()),
   (SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()), current_setting('max_connections')::int,
-  (SELECT coalesce(sum(reltuples), 0)::bigint FROM pg_class WHERE relname = 'res' AND reltuples > 0)
+  (SELECT count(*) FROM (SELECT FROM res LIMIT %(most)s) counted),
+  (SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'res'::regclass)
 """
 
-MOST_BEHIND = 10_000
-"""A station further behind is not counted to the end: `10000` then means that many or more."""
+MOST_COUNTED = 10_000
+"""Nothing is counted beyond: for resources the server's estimate is good enough then, a lag is too long anyway."""
 
-# What a cursor has not passed yet, of the current versions and of the older ones.
+# What a cursor has not passed yet of the types that the station hears, current versions and older ones.
 BEHIND = """
-SELECT name, (SELECT count(*) FROM (
-    (SELECT FROM res WHERE (res.tx, res.rid) > (station.tx, station.rid) AND res.tx >= station.tx LIMIT %(most)s)
-    UNION ALL
-    (SELECT FROM hist WHERE (hist.tx, hist.rid) > (station.tx, station.rid) AND hist.tx >= station.tx
-      LIMIT %(most)s)) ahead)
-FROM station ORDER BY name
+SELECT count(*) FROM (
+  (SELECT FROM res r JOIN station s ON s.name = %(name)s
+    WHERE (r.tx, r.rid) > (s.tx, s.rid) AND r.tx >= s.tx AND r.rtype = ANY(%(types)s::smallint[]) LIMIT %(most)s)
+  UNION ALL
+  (SELECT FROM hist h JOIN station s ON s.name = %(name)s
+    WHERE (h.tx, h.rid) > (s.tx, s.rid) AND h.tx >= s.tx AND h.rtype = ANY(%(types)s::smallint[]) LIMIT %(most)s)) ahead
 """
 
 
@@ -42,18 +45,26 @@ class Health:
     connections: int
     most_connections: int
     resources: int
-    """As the server estimates it; counting would read them all."""
-    behind: tuple[tuple[str, int], ...]
-    """Station -> changes that it has not heard yet, of all types."""
+    """Counted up to MOST_COUNTED, then as the server estimates it."""
+    behind: dict[str, int]
+    """Station -> changes that it has not heard yet."""
 
 
-def health(connection: Connection, actor: Actor) -> Health:
-    """Look. Raises OutcomeError(forbidden) for who may not see the pages."""
+def health(connection: Connection, actor: Actor, hears: Mapping[str, Collection[str]]) -> Health:
+    """Look; `hears` names the stations and the resource types of each.
+
+    Raises OutcomeError(forbidden) for who may not see the pages.
+    """
     if not may(actor, "page"):
         raise OutcomeError(Issue("forbidden", "The state of the store is for those who work here."))
-    row = cast("tuple[str, int, int, int, int]", connection.execute(SERVER).fetchone())
-    behind = tuple(
-        (str(name), int(count))
-        for name, count in connection.execute(BEHIND, {"most": MOST_BEHIND}).fetchall()
+    row = cast(
+        "tuple[str, int, int, int, int, int]", connection.execute(SERVER, {"most": MOST_COUNTED}).fetchone()
     )
-    return Health(*row, behind=behind)
+    *server, counted, estimated = row
+    behind: dict[str, int] = {}
+    for name, types in hears.items():
+        values = {"name": name, "types": [number_of(rtype) for rtype in types], "most": MOST_COUNTED}
+        (behind[name],) = cast("tuple[int]", connection.execute(BEHIND, values).fetchone())
+    version, size_bytes, connections, most_connections = server
+    resources = counted if counted < MOST_COUNTED else max(counted, estimated)
+    return Health(str(version), int(size_bytes), int(connections), int(most_connections), resources, behind)

@@ -15,8 +15,9 @@ from careloom.fhir.query import parse
 from careloom.fhir.resource import Resource, reference_to
 from careloom.store.person import linked
 from careloom.store.read import Reader
+from careloom.store.stored import Stored
 from careloom.web.call import Call
-from careloom.web.wording import age, concept, day, person_name, sex, source_name
+from careloom.web.wording import SOURCE, age, concept, day, person_name, sex, source_name
 
 TABS = (
     ("Summary", ""),
@@ -51,7 +52,7 @@ class Evidence:
         while len(found) < count:
             page = self.read.search(replace(query, count=count - len(found)))
             for stored in page.matches:
-                found.append(stored.resource())
+                found.append(sourced(stored))
                 self.events[f"{stored.rtype}/{stored.id}"] = stored.event_id
             if page.next is None:
                 break
@@ -65,7 +66,7 @@ class Evidence:
         if stored is None or stored.is_deleted:
             return None
         self.events[reference] = stored.event_id
-        return stored.resource()
+        return sourced(stored)
 
     def shown(self, resource: Resource, path: str, text: str, flag: str = "") -> Shown:
         """The value at `path` of the resource, as text, with the address of the message that brought it."""
@@ -81,6 +82,15 @@ class Evidence:
             self.events[reference] = stored.event_id if stored else None
         event_id = self.events[reference]
         return message_path(event_id, reference, path) if event_id is not None else ""
+
+
+def sourced(stored: Stored) -> Resource:
+    """The resource with its source: a sender of FHIR does not name itself in meta.source, the store knows who it was."""
+    resource = stored.resource()
+    meta = resource.setdefault("meta", {})
+    if source_name(resource) == "unknown":
+        meta["source"] = SOURCE + stored.actor_id
+    return resource
 
 
 def message_path(event_id: int, reference: str, path: str) -> str:
@@ -187,9 +197,9 @@ def _living(read: Reader, person: Resource | None) -> Resource | None:
 def _present(read: Reader, references: Iterable[str]) -> Iterator[Resource]:
     for reference in references:
         rtype, _, logical_id = reference.partition("/")
-        found = read.resource(rtype, logical_id) if rtype == "Patient" else None
-        if found is not None:
-            yield found
+        found = read.stored(rtype, logical_id) if rtype == "Patient" else None
+        if found is not None and not found.is_deleted:
+            yield sourced(found)
 
 
 def banner_of(call: Call, read: Reader, record: Record) -> Banner:

@@ -32,6 +32,8 @@ _SIGNS = {
     "visit": "M3 17V7l7-4 7 4v10M8 17v-5h4v5",
     "result": "M8 3v5L4 16h12l-4-8V3M7 3h6",
     "vital": "M2 10h4l2-5 4 10 2-5h4",
+    "score": "M4 16V9M10 16V4M16 16v-5",
+    "report": "M5 3h7l3 3v11H5zM8 9h4M8 12h4",
     "problem": "M10 3v9M10 15v2M3 10a7 7 0 1 0 14 0a7 7 0 1 0-14 0",
     "allergy": "M10 3l8 14H2zM10 8v4M10 14v1",
     "medicine": "M5 10l5-5a3.5 3.5 0 0 1 5 5l-5 5a3.5 3.5 0 0 1-5-5zM7.500 7.500l5 5",

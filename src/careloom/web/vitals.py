@@ -19,6 +19,9 @@ from careloom.web.record import Evidence, Record
 from careloom.web.wording import instant_of, moment, number, source_name
 
 LOINC = "http://loinc.org"
+NOT_RESULTS = ("category:not", "vital-signs,social-history,survey,activity,exam,therapy,procedure")
+"""A result is an Observation of no other category: many laboratories send none."""
+
 MOST = 4000
 """Observations that one chart looks at."""
 
@@ -51,7 +54,8 @@ SIGNS: tuple[Sign, ...] = (
     Sign("temperature", "Temperature", "°C", (("Temperature", ("8310-5",)),), (36.1, 38.0), 0.5),
 )
 SCORE = Sign("news2", "NEWS2", "points", (("NEWS2", ()),), (0, 4), 1)
-CODES = ("85354-9", "80288-4", *(code for sign in SIGNS for _, codes in sign.series for code in codes))
+CODES = (*(code for sign in SIGNS for _, codes in sign.series for code in codes), "85354-9", "80288-4")
+"""Codes of vital signs in the order in which pages show them; the panel of blood pressure, consciousness."""
 
 _SERIES = {
     code: (sign.key, at) for sign in SIGNS for at, (_, codes) in enumerate(sign.series) for code in codes
@@ -95,6 +99,14 @@ def when_of(observation: Resource, zone: ZoneInfo) -> datetime | None:
     period: dict[str, Any] = observation.get("effectivePeriod") or {}
     text = observation.get("effectiveDateTime") or observation.get("effectiveInstant") or period.get("start")
     return instant_of(text, zone)
+
+
+def place_of(observation: Resource) -> int:
+    """Where an Observation stands among the vital signs, for sorting; what is none comes last."""
+    codings = (observation.get("code") or {}).get("coding") or ()
+    return next(
+        (CODES.index(coding["code"]) for coding in codings if coding.get("code") in CODES), len(CODES)
+    )
 
 
 def points(observations: Sequence[Resource], zone: ZoneInfo) -> list[Point]:

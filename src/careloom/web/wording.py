@@ -15,8 +15,11 @@ from zoneinfo import ZoneInfo
 
 Element = Mapping[str, Any]
 
+SOURCE = "urn:careloom:source:"
+"""What stands in meta.source before the name of a source."""
+
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_UNITS = {"mm[Hg]": "mmHg", "Cel": "°C", "[degF]": "°F", "{score}": "", "1": ""}
+_UNITS = {"mm[Hg]": "mmHg", "Cel": "°C", "[degF]": "°F", "{score}": "", "{ScoreOf}": "", "1": ""}
 _DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?$")
 
 
@@ -245,8 +248,8 @@ def source_name(resource: Element | None) -> str:
     """Which system said it: `ehr` of `urn:careloom:source:ehr`; "careloom" for what was derived here."""
     source = ((resource or {}).get("meta") or {}).get("source") or ""
     tags = {tag.get("code") for tag in ((resource or {}).get("meta") or {}).get("tag") or ()}
-    if source.startswith("urn:careloom:source:"):
-        return source.removeprefix("urn:careloom:source:").partition("#")[0]
+    if source.startswith(SOURCE):
+        return source.removeprefix(SOURCE).partition("#")[0]
     return "careloom" if "derived" in tags else source or "unknown"
 
 

@@ -13,11 +13,15 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from careloom import __version__
+from careloom.flow.station import hears
+from careloom.registry import STATIONS
 from careloom.store import events
-from careloom.store.health import MOST_BEHIND, Health, health
+from careloom.store.aside import Aside, asides
+from careloom.store.health import MOST_COUNTED, Health, health
 from careloom.web.call import Call
 from careloom.web.choice import Choice
 from careloom.web.pages.messages import STATUSES
+from careloom.web.record import message_path
 from careloom.web.road import Road, page
 from careloom.web.wording import moment, size
 
@@ -63,18 +67,31 @@ class Source:
     cells: list[Cell]
 
 
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """A change that a station could not digest."""
+
+    station: str
+    what: str
+    href: str
+    reason: str
+    when: str
+
+
 def show(call: Call) -> Response:
     """The page."""
     with call.site.database.connection() as connection:
-        state = health(connection, call.who)
+        state = health(connection, call.who, {name: hears(name) for name in STATIONS})
         counted = events.counts(connection, call.who) if _may_count(call) else {}
         waiting_s = events.waiting_s(connection, call.now)
+        set_aside = asides(connection) if call.may("event.read") else []
     return call.show(
         "health.html",
         gauges=_gauges(call, state, counted, waiting_s),
-        stations=[_station(name, behind) for name, behind in state.behind],
+        stations=[_station(name, behind) for name, behind in state.behind.items()],
         sources=_sources(counted),
         statuses=[Choice(code, title) for code, (title, _) in STATUSES.items()],
+        set_aside=[_aside(call, one) for one in set_aside],
         may_browse=call.may("event.read"),
         versions=[
             Choice("careloom", __version__),
@@ -101,7 +118,7 @@ def _gauges(
     share = f"{state.connections} of {state.most_connections} connections"
     return [
         Gauge("Database", "answers", share),
-        Gauge("Stored", size(state.size_bytes), f"about {state.resources:,} resources"),
+        Gauge("Stored", size(state.size_bytes), f"{state.resources:,} resources"),
         Gauge("Disk", f"{used:.0%} used", f"{size(disk.free)} free", "soon" if used > FULL else ""),
         Gauge(
             "Messages", f"{sum(counted.values()):,}", f"from {len({source for source, _ in counted})} sources"
@@ -117,10 +134,16 @@ def _gauges(
 
 
 def _station(name: str, behind: int) -> Station:
-    count = f"{behind:,}" if behind < MOST_BEHIND else f"{MOST_BEHIND:,} or more"
+    count = f"{behind:,}" if behind < MOST_COUNTED else f"{MOST_COUNTED:,} or more"
     if behind >= SLOW:
         return Station(name, count, "behind", "soon")
     return Station(name, count, "up to date" if behind == 0 else "working", "good")
+
+
+def _aside(call: Call, one: Aside) -> SetAside:
+    what = f"{one.rtype}/{one.id}"
+    href = message_path(one.event_id, what, "id") if one.event_id is not None else ""
+    return SetAside(one.station, what, href, one.reason, moment(one.at, call.site.zone))
 
 
 def _sources(counted: Mapping[tuple[str, str], int]) -> list[Source]:

@@ -21,7 +21,7 @@ from careloom.store.read import Reader
 from careloom.web.call import Call
 from careloom.web.exhibit import hl7, plain, resources_of, tree
 from careloom.web.pages.messages import STATUSES
-from careloom.web.record import message_path
+from careloom.web.record import Banner, banner_of, message_path, record_of
 from careloom.web.road import Road, deed, page
 from careloom.web.wording import moment
 
@@ -73,7 +73,6 @@ class Made:
 
     title: str
     note: str
-    about: str
     html: Markup
     is_open: bool
 
@@ -94,13 +93,15 @@ def message(call: Call) -> Response:
         lines = events.ledger(connection, event_id, call.who)
         read = Reader(connection, call.who)
         names = _names(event, lines, wanted)
-        clinical = call.may("clinical.read")
-        made = [made for name in names[:SHOWN] if clinical and (made := _made(read, name, event_id))]
+        is_clinical = call.may("clinical.read")
+        made = [made for name in names[:SHOWN] if is_clinical and (made := _made(read, name, event_id))]
+        patient = _banner(call, read, names) if is_clinical else None
     call.seen("read", f"Event/{event.id}", event_id=event.id)
     asked = f"{wanted}.{call.asked('path')}" if wanted and call.asked("path") else wanted
     return call.show(
         "message.html",
         event=_head(call, event),
+        patient=patient,
         asked=asked,
         issues=event.issues,
         raw=_raw(event, lines, wanted),
@@ -211,19 +212,29 @@ def _made(read: Reader, name: str, event_id: int) -> Made | None:
     return Made(
         title=rtype,
         note=f"{logical_id}, version {stored.version}{later}",
-        about=_about(resource),
         html=tree(resource),
         is_open=True,
     )
 
 
-def _about(resource: Resource) -> str:
-    """The record of the patient that a resource is about."""
-    if resource["resourceType"] == "Patient":
-        return f"/patients/{resource['id']}"
-    subject = resource.get("subject") or resource.get("patient") or {}
+def _patient_id(rtype: str, resource: Resource) -> str:
+    """The Patient that a resource is about, or ""."""
+    if rtype == "Patient":
+        return str(resource["id"])
+    subject = resource.get("subject") or resource.get("patient") or resource.get("for") or {}
     reference = subject.get("reference", "") if isinstance(subject, dict) else ""
-    return f"/patients/{reference.removeprefix('Patient/')}" if reference.startswith("Patient/") else ""
+    return reference.removeprefix("Patient/") if reference.startswith("Patient/") else ""
+
+
+def _banner(call: Call, read: Reader, names: list[str]) -> Banner | None:
+    """The banner of whom the message is about, where its first resources say who that is."""
+    for name in names[:SHOWN]:
+        rtype, _, logical_id = name.partition("/")
+        resource = read.resource(rtype, logical_id)
+        patient_id = _patient_id(rtype, resource) if resource else ""
+        if patient_id and read.resource("Patient", patient_id):
+            return banner_of(call, read, record_of(read, patient_id))
+    return None
 
 
 def _line(line: LedgerLine) -> Line:

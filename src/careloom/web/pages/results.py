@@ -15,6 +15,7 @@ from careloom.fhir.resource import Resource
 from careloom.web.call import Call
 from careloom.web.record import Evidence, Shown, banner_of, record_of
 from careloom.web.road import Road, page
+from careloom.web.vitals import NOT_RESULTS
 from careloom.web.wording import concept, interpretation, moment, quantity, source_name, value_of, value_path
 
 REPORTS = 20
@@ -49,9 +50,7 @@ def results(call: Call) -> Response:
         record = record_of(read, call.parts["id"])
         patient = banner_of(call, read, record)
         evidence = Evidence(read)
-        found = evidence.find(
-            "Observation", record.whose, ("category", "laboratory"), count=RESULTS, sort="-date"
-        )
+        found = evidence.find("Observation", record.whose, NOT_RESULTS, count=RESULTS, sort="-date")
         reports = evidence.find("DiagnosticReport", record.whose, count=REPORTS, sort="-date")
         groups = _groups(call, evidence, found, reports)
     more = (

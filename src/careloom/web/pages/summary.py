@@ -14,11 +14,12 @@ from careloom.act.task import OPEN
 from careloom.fhir.resource import Resource
 from careloom.store.read import Reader
 from careloom.web.call import Call
+from careloom.web.happening import element_text, medicine, visit
 from careloom.web.news2 import news2_of
 from careloom.web.record import Evidence, Record, Shown, banner_of, record_of
 from careloom.web.road import Road, page
 from careloom.web.tasks import ranked, view_of
-from careloom.web.vitals import observed, scores
+from careloom.web.vitals import NOT_RESULTS, observed, scores
 from careloom.web.wording import (
     concept,
     day,
@@ -123,28 +124,17 @@ class Kind:
     when: str
 
 
-def _medicine(resource: Resource) -> str:
-    named = concept(resource.get("medicationCodeableConcept"))
-    return named or (resource.get("medicationReference") or {}).get("display") or "Medicine without a name"
-
-
 def _dosage(resource: Resource) -> str:
     return next((line.get("text") or "" for line in resource.get("dosageInstruction") or ()), "")
+
+
+def _no_note(_: Resource) -> str:
+    return ""
 
 
 def _condition_note(resource: Resource) -> str:
     status = concept(resource.get("clinicalStatus"))
     return "" if status == "active" else status
-
-
-def _visit(resource: Resource) -> str:
-    kind = next((concept(one) for one in resource.get("type") or ()), "")
-    return (
-        kind
-        or (resource.get("class") or {}).get("display")
-        or (resource.get("class") or {}).get("code")
-        or "Visit"
-    )
 
 
 def _visit_note(resource: Resource) -> str:
@@ -188,7 +178,7 @@ KINDS: tuple[Kind, ...] = (
         (("status", "active,on-hold"),),
         "-authoredon",
         "medicationCodeableConcept",
-        _medicine,
+        medicine,
         _dosage,
         "authoredOn",
     ),
@@ -196,14 +186,14 @@ KINDS: tuple[Kind, ...] = (
         "Latest results",
         "None recorded.",
         "Observation",
-        (("category", "laboratory"),),
+        (NOT_RESULTS,),
         "-date",
         "",
         _result,
-        interpretation,
+        _no_note,
         "effectiveDateTime",
     ),
-    Kind("Visits", "None recorded.", "Encounter", (), "-date", "status", _visit, _visit_note, "period.start"),
+    Kind("Visits", "None recorded.", "Encounter", (), "-date", "status", visit, _visit_note, "period.start"),
 )
 
 
@@ -218,14 +208,11 @@ def _short(call: Call, evidence: Evidence, record: Record, kind: Kind) -> ShortL
 
 def _entry(call: Call, evidence: Evidence, kind: Kind, resource: Resource) -> Entry:
     path = kind.path or value_path(resource)
-    when = resource
-    for name in kind.when.split("."):
-        when = (when or {}).get(name) if isinstance(when, dict) else None
     text = kind.say(resource) or "Without a name"
     return Entry(
-        evidence.shown(resource, path, text),
+        evidence.shown(resource, path, text, interpretation(resource)),
         kind.note(resource),
-        moment(when if isinstance(when, str) else "", call.site.zone),
+        moment(element_text(resource, kind.when), call.site.zone),
         source_name(resource),
     )
 

@@ -64,11 +64,11 @@ class VitalsChart extends HTMLElement {
       width: this.clientWidth - 8, height: isLast ? 100 : 74, padding: [6, 14, 0, 0],
       tzDate: (at) => uPlot.tzDate(new Date(at * 1000), this.zone),
       cursor: { sync: { key: "vitals" }, points: { size: 9 }, drag: { x: true, y: false }, focus: { prox: 24 } },
-      scales: { x: { range: this.range() }, y: { range: (_, low, high) => [Math.max(0, Math.min(low ?? panel.low, panel.low) - panel.room), Math.max(high ?? panel.high, panel.high) + panel.room] } },
+      scales: { x: { range: this.range() }, y: { range: (_, low, high) => [Math.max(-panel.room / 6, Math.min(low ?? panel.low, panel.low) - panel.room), Math.max(high ?? panel.high, panel.high) + panel.room] } },
       axes: [
         { ...axis, show: isLast, space: 70,
           values: [[86400, "{DD}-{MMM}", null, null, null, null, null, null, 1], [3600, "{HH}:{mm}", "\n{DD}-{MMM}", null, "\n{DD}-{MMM}", null, null, null, 1], [60, "{HH}:{mm}", "\n{DD}-{MMM}", null, "\n{DD}-{MMM}", null, null, null, 1]] },
-        { ...axis, size: 44, space: 22 },
+        { ...axis, size: 44, space: 22, incrs: [0.5, 1, 2, 5, 10, 20, 50, 100] },
       ],
       series: [{}, ...panel.series.map((name, at) => ({
         label: name, stroke: colours[at], width: 1.75, spanGaps: true,

@@ -14,11 +14,13 @@ function light(found) {
   const nodes = [...found];
   for (const node of nodes) node.classList.add("lit");
   for (const pane of document.querySelectorAll("[data-pane]")) {
-    nodes.find((node) => pane.contains(node))?.scrollIntoView({ block: "nearest" });
+    const first = nodes.find((node) => pane.contains(node));
+    // Only the pane scrolls, never the page: the other panes stay in view.
+    if (first) pane.scrollTop += first.getBoundingClientRect().top - pane.getBoundingClientRect().top - pane.clientHeight / 3;
   }
   const told = document.querySelector("[data-told]");
   const line = nodes.find((node) => node.matches("tr[data-line]"));
-  if (told) told.textContent = line ? `${line.dataset.where}: ${line.dataset.fate}${line.dataset.target ? ` to ${line.dataset.target}` : ""}` : nodes.length ? "" : "No line of the ledger names this.";
+  if (told) told.textContent = line ? `${line.dataset.where}, ${line.dataset.fate}` : nodes.length ? "" : "No field of this message names it.";
 }
 
 // Of several candidates the most exact ones win.

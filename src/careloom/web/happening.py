@@ -1,0 +1,174 @@
+"""web.happening: the kinds of things that happen to a person: how each is asked for, when it was, what it says.
+
+Room: web. One line of KINDS is one kind of entry in the timeline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from careloom.fhir.resource import Resource
+from careloom.web.record import Evidence, Record, Shown
+from careloom.web.vitals import NOT_RESULTS
+from careloom.web.wording import concept, instant_of, interpretation, source_name, value_of, value_path
+
+BARE_DATE = len("2026-11-25")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One kind. `times`: elements that say when, the best first; `date`: the search parameter of the first."""
+
+    code: str
+    title: str
+    rtype: str
+    date: str
+    sign: str
+    times: tuple[str, ...]
+    pairs: tuple[tuple[str, str], ...] = ()
+    path: str = "code"
+    say: Callable[[Resource], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One resource at its time. A time may be a bare date: then the hour says nothing."""
+
+    at: datetime
+    kind: Kind
+    resource: Resource
+    has_hour: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A value with its name; the name is empty where the value says it all."""
+
+    label: str
+    value: Shown
+
+
+def code_text(resource: Resource) -> str:
+    """What the resource's code says."""
+    return concept(resource.get("code"))
+
+
+def medicine(resource: Resource) -> str:
+    """The name of what was ordered or given."""
+    named = concept(resource.get("medicationCodeableConcept"))
+    return named or (resource.get("medicationReference") or {}).get("display") or "Medicine without a name"
+
+
+def visit(resource: Resource) -> str:
+    """What kind of visit it was."""
+    kind = next((concept(one) for one in resource.get("type") or ()), "")
+    klass = resource.get("class") or {}
+    return kind or klass.get("display") or klass.get("code") or "Visit"
+
+
+def _vaccine(resource: Resource) -> str:
+    return concept(resource.get("vaccineCode"))
+
+
+def _document(resource: Resource) -> str:
+    return resource.get("description") or concept(resource.get("type"))
+
+
+def _task(resource: Resource) -> str:
+    return f"{code_text(resource)}: {concept(resource.get('businessStatus'))}"
+
+
+def _visit(resource: Resource) -> str:
+    return f"{visit(resource)}, {resource.get('status', '')}"
+
+
+_OBSERVED = ("effectiveDateTime", "effectiveInstant", "effectivePeriod.start")
+_NOTED = ("recordedDate", "onsetDateTime", "onsetPeriod.start")
+
+
+def _observed(code: str, title: str, sign: str, pair: tuple[str, str]) -> Kind:
+    return Kind(
+        code=code,
+        title=title,
+        rtype="Observation",
+        date="date",
+        sign=sign,
+        times=_OBSERVED,
+        pairs=(pair,),
+        say=code_text,
+    )
+
+
+def _of(
+    code: str, title: str, rtype: str, date: str, times: tuple[str, ...], say: Callable[[Resource], str]
+) -> Kind:
+    return Kind(code=code, title=title, rtype=rtype, date=date, sign=code, times=times, say=say)
+
+
+KINDS: tuple[Kind, ...] = (
+    _of("visit", "Visits", "Encounter", "date", ("period.start",), _visit),
+    _observed("vital", "Vital signs", "vital", ("category", "vital-signs")),
+    _observed("result", "Results", "result", NOT_RESULTS),
+    _observed("score", "Scores", "score", ("category", "survey")),
+    _of("report", "Reports", "DiagnosticReport", "date", _OBSERVED, code_text),
+    _of("problem", "Problems", "Condition", "recorded-date", _NOTED, code_text),
+    _of("allergy", "Allergies", "AllergyIntolerance", "date", _NOTED, code_text),
+    _of("medicine", "Medicines", "MedicationRequest", "authoredon", ("authoredOn",), medicine),
+    _of(
+        "procedure",
+        "Procedures",
+        "Procedure",
+        "date",
+        ("performedDateTime", "performedPeriod.start"),
+        code_text,
+    ),
+    _of("immunization", "Immunizations", "Immunization", "date", ("occurrenceDateTime",), _vaccine),
+    _of("document", "Documents", "DocumentReference", "date", ("date",), _document),
+    _of("task", "Tasks", "Task", "authored-on", ("authoredOn",), _task),
+)
+
+
+def happened(
+    evidence: Evidence, record: Record, kind: Kind, zone: ZoneInfo, before: datetime | None, count: int
+) -> Iterator[Happening]:
+    """What of one kind happened before a moment, at most `count`, the newest first."""
+    pairs = [record.subjects if kind.rtype == "Task" else record.whose, *kind.pairs]
+    if before is not None:
+        pairs.append((kind.date, f"lt{(before + timedelta(days=1)).isoformat(timespec='seconds')}"))
+    for resource in evidence.find(kind.rtype, *pairs, count=count, sort=f"-{kind.date}"):
+        text = next(filter(None, (element_text(resource, path) for path in kind.times)), "")
+        at = instant_of(text, zone)
+        if at is not None and (before is None or at < before):
+            yield Happening(at, kind, resource, len(text) > BARE_DATE)
+
+
+def element_text(resource: Resource, path: str) -> str:
+    """A text at a path such as `period.start`; "" if there is none."""
+    value: object = resource
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value if isinstance(value, str) else ""
+
+
+def items_of(evidence: Evidence, one: Happening) -> list[Item]:
+    """What a line of the timeline says of it, each value with the message that brought it."""
+    resource, kind = one.resource, one.kind
+    label = kind.say(resource) or kind.title
+    if kind.rtype != "Observation":
+        return [Item("", evidence.shown(resource, kind.path, label))]
+    if source_name(resource) == "careloom":
+        return [Item(label, Shown(value_of(resource)))]
+    path, text = value_path(resource), value_of(resource)
+    if path and text:
+        return [Item(label, evidence.shown(resource, path, text, interpretation(resource)))]
+    parts = [
+        Item(
+            concept(part.get("code")),
+            evidence.shown(resource, f"component[{at}].{value_path(part)}", value_of(part)),
+        )
+        for at, part in enumerate(resource.get("component") or ())
+    ]
+    return parts or [Item("", evidence.shown(resource, kind.path, label))]
