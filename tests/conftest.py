@@ -44,13 +44,14 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def postgres_home(request: pytest.FixtureRequest) -> Path:
     """The home of the run's server. Not under tmp_path, which the server's own user may not enter when root tests."""
-    run = os.environ.get("PYTEST_XDIST_TESTRUNUID") or f"single-{os.getpid()}"
-    return Path(tempfile.gettempdir()) / f"careloom-test-{run[:16]}"
+    # One server for each worker: the feed's horizon waits for every transaction of a server, whatever its database.
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "single")
+    return Path(tempfile.gettempdir()) / f"careloom-test-{worker}-{os.getpid()}"
 
 
 @pytest.fixture(scope="session")
 def postgres_url(postgres_home: Path) -> Iterator[str]:
-    """The URL of an embedded server, shared by the workers of one run; the last of them stops it."""
+    """The URL of an embedded server of this process, gone at the end of the run."""
     server = ensure(Settings(home=postgres_home), options=FAST)
     yield server.url
     server.stop()
