@@ -27,7 +27,9 @@ TIMERS: dict[str, str] = {
 }
 """Timer -> `f(now, read, *, escalate_after_minutes) -> list[Resource]`; asked about once a second of the running clock."""
 
-CHECKS: dict[str, str] = {}
+CHECKS: dict[str, str] = {
+    "v2-ledger": "careloom.verify.v2_ledger:check",
+}
 """Check of `careloom verify` -> `f(settings) -> list[Figure]`."""
 
 

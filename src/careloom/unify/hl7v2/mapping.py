@@ -173,7 +173,8 @@ def _place_one(
             reading.remark(start, lambda target: None if target.startswith(here) else target, CLASH)
         return False
     element[step.name] = value
-    _constants(row, element)
+    # A constant belongs to the Identifier that was placed; beside any other value, to its parent.
+    _constants(row, value if row.by.endswith("[Identifier]") else element)
     return True
 
 
