@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from careloom.fhir.resource import Resource, dumps, loads
+from careloom.fhir.validate import validate
 from careloom.store.event import Event
 from careloom.store.ledger import Conversion
 from careloom.unify.hl7v2.convert import to_resources
@@ -30,6 +31,7 @@ class Hospital:
         conversion = to_resources(event, self.current, zone=self.zone)
         check_ledger(body, conversion)
         for stated in conversion.stated:
+            assert [issue for issue in validate(stated.resource) if issue.severity == "error"] == []
             resource = loads(dumps(stated.resource))
             key = (resource["resourceType"], resource["id"])
             if stated.extent == "whole" or key not in self.state:

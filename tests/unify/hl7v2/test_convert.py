@@ -25,7 +25,7 @@ def adt(trigger: str, at: str = "202403011015", pid: str = "", *more: str) -> st
     return "\n".join([header, f"EVN|{trigger}|{at}", person, *more])
 
 
-VISIT = "PV1|1|I|W3^R2^B4^WEST||||||||||||||||V88^^^EHR^VN"
+VISIT = "PV1|1|I|W3^R2^B4^WEST" + "|" * 16 + "V88^^^EHR^VN"
 
 
 def test_the_same_message_again_gives_equal_bytes(hospital: Hospital) -> None:
@@ -101,10 +101,10 @@ def test_times_without_an_offset_are_read_in_the_given_zone() -> None:
             "A01",
             "202403011015",
             "PID|1||100||A^B||1958041203",
-            "PV1|1|I||||||||||||||||V1" + "|" * 25 + "202403011015",
+            "PV1|1|I" + "|" * 17 + "V1" + "|" * 25 + "202407011015",
         )
     )
-    assert away.one("Encounter")["period"]["start"] == "2024-03-01T10:15:00-05:00"
+    assert away.one("Encounter")["period"]["start"] == "2024-07-01T10:15:00-04:00"
     patient = away.one("Patient")
     assert patient["birthDate"] == "1958-04-12"
     assert patient["_birthDate"]["extension"][0]["valueDateTime"] == "1958-04-12T03:00:00-05:00"

@@ -53,7 +53,7 @@ def test_several_merges_of_one_survivor_in_one_message(hospital: Hospital) -> No
 
 
 def test_a_moved_visit_goes_over_to_the_other_patient(hospital: Hospital) -> None:
-    visit = "PV1|1|I|||||||||||||||||V5^^^EHR"
+    visit = "PV1|1|I" + "|" * 17 + "V5^^^EHR"
     hospital.hear(message("A01", "20240301", "PID|1||200^^^EHR||Wrong^Person", visit))
     hospital.hear(
         message("A45", "20240302", "PID|1||100^^^EHR||Right^Person", "MRG|200^^^EHR||||V5^^^EHR", visit)
@@ -65,9 +65,9 @@ def test_a_moved_visit_goes_over_to_the_other_patient(hospital: Hospital) -> Non
 
 def test_a_changed_visit_number_leaves_one_visit(hospital: Hospital) -> None:
     person = "PID|1||100^^^EHR||Whitfield^Rosalind"
-    hospital.hear(message("A01", "20240301", person, "PV1|1|I|||||||||||||||||V5^^^EHR"))
+    hospital.hear(message("A01", "20240301", person, "PV1|1|I" + "|" * 17 + "V5^^^EHR"))
     hospital.hear(
-        message("A50", "20240302", person, "MRG|100^^^EHR||||V5^^^EHR", "PV1|1|I|||||||||||||||||V6^^^EHR")
+        message("A50", "20240302", person, "MRG|100^^^EHR||||V5^^^EHR", "PV1|1|I" + "|" * 17 + "V6^^^EHR")
     )
     status = {visit["identifier"][0]["value"]: visit["status"] for visit in hospital.all("Encounter")}
     assert status["V5"] == "entered-in-error"

@@ -117,8 +117,8 @@ def coded_identifier(reading: Reading, cell: Cell, path: str, _vocabulary: Vocab
     if value is None or (text := string(reading, value, f"{path}.value")) is None:
         return None
     identifier: Element = {"value": text}
-    if system:
-        identifier["system"] = system_of_assigner(reading, reading.text(system), "", "")
+    if system and (name := reading.text(system)):
+        identifier["system"] = system_of_assigner(reading, name, "", "")
         reading.mapped(system, f"{path}.system")
     if label and (shown := string(reading, label, f"{path}.type.text")):
         identifier["type"] = {"text": shown}

@@ -114,11 +114,12 @@ def _allergen(reading: Reading, index: int, segment: Segment, allergy: Made) -> 
             for part in cell.leaves():
                 reading.mapped(part, f"{allergy.path}.{target}")
         elif not reading.is_null(cell):
-            extensions: list[Element] = allergy.resource.setdefault("extension", [])
+            extensions: list[Element] = allergy.resource.get("extension", [])
             shown = cell.part(2) or cell.part(1) or cell
             value = string(reading, shown, f"{allergy.path}.extension[{len(extensions)}].valueString")
             if value:
-                extensions.append({"url": "urn:careloom:allergen-type", "valueString": value})
+                extension = {"url": "urn:careloom:allergen-type", "valueString": value}
+                allergy.resource["extension"] = [*extensions, extension]
             reading.keep(cell, "its text is kept")
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from careloom.unify.hl7v2.datatypes import date_time, positive_int
+from careloom.unify.hl7v2.datatypes import date_time, positive_int, token
 from careloom.unify.hl7v2.mapping import Element, converter, filler
 from careloom.unify.hl7v2.reading import Cell, Reading
 from careloom.unify.hl7v2.tables import STRUCTURE, TERMINOLOGY, Vocabulary, vocabularies
@@ -120,10 +120,12 @@ def address_use(reading: Reading, cell: Cell, element: Element, path: str) -> No
             element[name] = found.code
             reading.mapped(cell, f"{path}.{name}")
             return
-    concept = {"coding": [{"system": f"{TERMINOLOGY}v2-0190", "code": reading.text(cell)}]}
-    extensions = element.setdefault("extension", [])
-    reading.mapped(cell, f"{path}.extension[{len(extensions)}].valueCodeableConcept.coding[0].code")
-    extensions.append({"url": "urn:careloom:address-type", "valueCodeableConcept": concept})
+    extensions: list[Element] = element.get("extension", [])
+    sent = token(reading, cell, f"{path}.extension[{len(extensions)}].valueCodeableConcept.coding[0].code")
+    if sent:
+        concept = {"coding": [{"system": f"{TERMINOLOGY}v2-0190", "code": sent}]}
+        extension = {"url": "urn:careloom:address-type", "valueCodeableConcept": concept}
+        element["extension"] = [*extensions, extension]
 
 
 @converter("XPN[string]")

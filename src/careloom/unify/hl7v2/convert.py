@@ -32,7 +32,7 @@ from careloom.unify.hl7v2.results import (
 from careloom.unify.hl7v2.scene import STATED_AT, Scene, stated_at
 from careloom.unify.hl7v2.tables import Trigger, triggers, whole_segments
 from careloom.unify.hl7v2.times import Moment, moment
-from careloom.unify.hl7v2.visit import finish_visit, on_pv1, on_pv2, on_role
+from careloom.unify.hl7v2.visit import finish_prior_visits, finish_visit, on_pv1, on_pv2, on_role
 
 AGENT = "hl7v2/1"
 CONVERTERS_FROM = (assigners, contacts, mentions)
@@ -87,6 +87,7 @@ def to_resources(event: Event, current: Current, *, zone: tzinfo = UTC) -> Conve
         return _refused(reading)
     _finish(scene)
     _drop_stale(scene)
+    _name_nameless(reading)
     stated = tuple(Stated(made.resource, made.extent) for made in reading.made.values())
     return Conversion(stated, reading.ledger(), tuple(reading.issues), AGENT)
 
@@ -147,6 +148,7 @@ def _finish(scene: Scene) -> None:
             finish_patient(scene, made)
     for visit in scene.visits:
         finish_visit(scene, visit)
+    finish_prior_visits(scene)
     for order in scene.orders:
         finish_order(scene, order)
     _event_times(scene)
@@ -222,6 +224,16 @@ def _moment_of(text: str) -> datetime | None:
     if "T" not in text:
         return None
     return datetime.fromisoformat(text)
+
+
+def _name_nameless(reading: Reading) -> None:
+    """An Organization that turned out to have neither name nor identifier says so (invariant org-1)."""
+    for made in reading.made.values():
+        if (
+            made.resource["resourceType"] == "Organization"
+            and not {"name", "identifier"} & made.resource.keys()
+        ):
+            made.resource["name"] = "not named by the sender"
 
 
 def _forget_targets(reading: Reading, path: str) -> None:

@@ -30,7 +30,8 @@ def string(reading: Reading, cell: Cell, path: str, _vocabulary: Vocabulary | No
     """Text."""
     text = reading.text(cell)
     if not text:
-        reading.mark(cell, "rejected", "no text is left when escapes are read")
+        if not reading.is_null(cell):
+            reading.mark(cell, "rejected", "no text is left when escapes are read")
         return None
     reading.mapped(cell, path)
     return text
@@ -259,12 +260,24 @@ def concept_string(
     return None
 
 
+@converter("CWE[display]")
+def concept_display(
+    reading: Reading, cell: Cell, path: str, _vocabulary: Vocabulary | None = None
+) -> str | None:
+    """The text that stands beside a code."""
+    part = None if isinstance(cell.tree, str) else cell.part(2)
+    return string(reading, part, path) if part else None
+
+
 @converter("CWE[race]")
 def race(reading: Reading, cell: Cell, path: str, vocabulary: Vocabulary | None) -> Any:
     """The parts of the US Core race and ethnicity extensions: an OMB category, else a text."""
     sent, shown, system = (cell.part(number) for number in (1, 2, 3))
     known = _known(reading.text(sent), vocabulary) if sent else None
     label = shown or sent
+    for number, part in cell.parts():
+        if number > 3:  # noqa: PLR2004
+            reading.keep(part, "the extension holds one code and its text")
     if label is None:
         return None
     text = reading.text(label) or "unknown"
@@ -343,6 +356,8 @@ def _name_of_code(reading: Reading, cell: Cell, path: str) -> None:
     for number, part in cell.parts():
         if number in {2, 3}:
             reading.mapped(part, path)
+        elif number > 1:
+            reading.keep(part, "the code beside it says it")
 
 
 @converter("CWE[Annotation]")

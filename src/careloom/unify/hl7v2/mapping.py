@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from careloom.unify.hl7v2.message import EMPTY, Segment, is_empty
 from careloom.unify.hl7v2.reading import CLASH, Cell, Reading
 from careloom.unify.hl7v2.tables import Row, Step, Vocabulary, datatype_maps, segment_maps, vocabularies
+from careloom.unify.hl7v2.times import is_reversed
 
 Element = dict[str, Any]
 Convert = Callable[[Reading, Cell, str, Vocabulary | None], Any]
@@ -21,6 +22,7 @@ Fill = Callable[[Reading, Cell, Element, str], None]
 Slots = Mapping[str, tuple[Element, str] | str]
 """First step of a target -> the resource and its path; or why the message names no such resource."""
 
+_LIMITS = frozenset({"start", "end"})
 CONVERTERS: dict[str, Convert] = {}
 """What `by` may name, beside the maps of datatypes.csv."""
 FILLERS: dict[str, Fill] = {}
@@ -95,6 +97,8 @@ def convert(reading: Reading, by: str, cell: Cell, path: str, vocabulary: str = 
 
 def place(reading: Reading, row: Row, cell: Cell, element: Element, path: str, first: int = 0) -> bool:
     """Set what the row says below the element; False when the cell had no value for it."""
+    if reading.is_null(cell):
+        return False
     if first == len(row.to):
         _fill(reading, row, cell, element, path)
         return True
@@ -173,8 +177,13 @@ def _place_one(
             reading.remark(start, lambda target: None if target.startswith(here) else target, CLASH)
         return False
     element[step.name] = value
-    # A constant belongs to the Identifier that was placed; beside any other value, to its parent.
-    _constants(row, value if row.by.endswith("[Identifier]") else element)
+    if step.name in _LIMITS and is_reversed(element):
+        del element[step.name]
+        reading.refuse(start, "the period would end before it starts")
+        return False
+    if all(one.kind == "one" for one in row.to):
+        # Where a list item holds it, the item gets the constants.
+        _constants(row, value if isinstance(value, dict) else element)
     return True
 
 

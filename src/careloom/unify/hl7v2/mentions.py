@@ -12,7 +12,7 @@ from typing import Any
 
 from careloom.fhir.resource import Resource
 from careloom.unify.hl7v2.assigners import entity_identifier, system_of_assigner
-from careloom.unify.hl7v2.datatypes import codeable_concept
+from careloom.unify.hl7v2.datatypes import codeable_concept, string
 from careloom.unify.hl7v2.mapping import Element, converter, map_parts
 from careloom.unify.hl7v2.reading import CLASH, Cell, Made, Reading
 from careloom.unify.hl7v2.tables import TERMINOLOGY, Vocabulary, vocabularies
@@ -94,8 +94,7 @@ def location(reading: Reading, cell: Cell, _path: str, _vocabulary: Vocabulary |
     if made is None:
         reading.keep(cell, "no place is named")
         return None
-    if part := cell.part(9):
-        text = reading.text(part)
+    if (part := cell.part(9)) and (text := reading.text(part)):
         if made.resource.setdefault("description", text) == text:
             reading.mapped(part, f"{made.path}.description")
         else:
@@ -204,11 +203,12 @@ def _place_identifier(reading: Reading, part: Cell, resource: Resource, path: st
         if kind:
             reading.keep(kind, "an id type without an id says nothing")
         return
-    identifier: Element = {"value": reading.text(universal)}
-    reading.mapped(universal, f"{path}.identifier[0].value")
-    if kind:
-        identifier["type"] = {"text": reading.text(kind)}
-        reading.mapped(kind, f"{path}.identifier[0].type.text")
+    value = string(reading, universal, f"{path}.identifier[0].value")
+    if value is None:
+        return
+    identifier: Element = {"value": value}
+    if kind and (text := string(reading, kind, f"{path}.identifier[0].type.text")):
+        identifier["type"] = {"text": text}
     resource["identifier"] = [identifier]
 
 

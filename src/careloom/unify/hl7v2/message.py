@@ -31,6 +31,8 @@ NULL = '""'
 _ADDRESS = re.compile(r"([A-Z][A-Z0-9]{2})(?:#(\d+))?-(\d+)(?:\[(\d+)\])?(?:\.(\d+))?(?:\.(\d+))?\Z")
 _SEGMENT = re.compile(r"[A-Z][A-Z0-9]{2}\Z")
 _FRAMING = "\x0b\x1c\ufeff \t\r\n"
+_CONTROLS = dict.fromkeys((*range(9), *range(11, 13), *range(14, 32), *range(127, 160), 8232, 8233), " ")
+"""Characters that no text of a patient holds; a field of them only is empty."""
 _LINE_ENDS = re.compile(r"\r\n|\r|\n")
 
 
@@ -129,7 +131,7 @@ def parse(raw: bytes | str) -> Message:
     '8'
     """
     text, codec, issues = text_of(raw) if isinstance(raw, bytes) else (raw, "utf_8", ())
-    lines = [line.strip("\x0b\x1c") for line in _LINE_ENDS.split(text.strip(_FRAMING))]
+    lines = _LINE_ENDS.split(text.strip(_FRAMING).translate(_CONTROLS))
     header = lines[0]
     if not header.startswith("MSH"):
         raise _refused("The message does not begin with MSH: send the header segment first", "MSH")

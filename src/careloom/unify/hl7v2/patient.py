@@ -151,7 +151,7 @@ def patient_key(
         found: list[tuple[int, str, str]] = []
         for cell in cells(index, segment, number):
             value = reading.part_text(cell, 1)
-            if value and value != '""':
+            if value:
                 rank = _PREFERRED.get(reading.part_text(cell, 5).upper(), 3)
                 found.append((rank, _system(reading, cell.part(4)), value))
         if found:

@@ -21,6 +21,8 @@ from careloom.unify.hl7v2.message import NULL, Message, Position, Tree, is_empty
 NOT_IN_MAP = "not in the map"
 """The reason of a leaf that no table row names: counted apart, since nobody decided it."""
 CLASH = "R4 holds one of these, and an earlier field or repetition gave it"
+_CHOICES = ("multipleBirth", "deceased")
+"""Choice elements of the resources that several messages or segments fill."""
 Extent = Literal["whole", "partial"]
 Element = dict[str, object]
 
@@ -93,11 +95,11 @@ class Reading:
     issues: list[Issue] = field(default_factory=list[Issue])
 
     def text(self, cell: Cell) -> str:
-        """The text of a cell's first leaf, escapes read."""
+        """The text of a cell's first leaf, escapes read; "" for the explicit null."""
         tree = cell.tree
         while not isinstance(tree, str):
             tree = tree[0]
-        return self.message.text(tree)
+        return "" if tree == NULL else self.message.text(tree)
 
     def part_text(self, cell: Cell, number: int) -> str:
         """The text of one part, or ""."""
@@ -125,7 +127,7 @@ class Reading:
 
     def is_null(self, cell: Cell) -> bool:
         """True for the explicit null: the element shall be absent. The ledger says so."""
-        if self.message.has_nulls and cell.leaves()[0].tree == NULL:
+        if self.message.has_nulls and all(leaf.tree == NULL for leaf in cell.leaves()):
             self.keep(cell, 'explicit null (""): the element is left out')
             return True
         return False
@@ -139,6 +141,12 @@ class Reading:
                 self.marks[at] = (
                     (position, fate, moved) if moved is not None else (position, "kept_raw", reason)
                 )
+
+    def refuse(self, start: int, reason: str) -> None:
+        """Reject what was mapped since `start`."""
+        for at in range(start, len(self.marks)):
+            position, fate, target = self.marks[at]
+            self.marks[at] = (position, "rejected", reason) if fate == "mapped" else (position, fate, target)
 
     def id_of(self, rtype: str, *key: str) -> str:
         """The id of what this source calls by this natural key."""
@@ -192,6 +200,12 @@ class Reading:
         )
 
 
+def has_choice(resource: Resource, name: str) -> bool:
+    """True when the resource holds another type of the same choice element (deceasedBoolean, deceasedDateTime)."""
+    base = next((choice for choice in _CHOICES if name.startswith(choice)), None)
+    return base is not None and any(other.startswith(base) and other != name for other in resource)
+
+
 @lru_cache(maxsize=32768)
 def _id(source: str, rtype: str, key: tuple[str, ...]) -> str:
     return str(uuid5(NAMESPACE_URL, f"urn:careloom:{source}:{rtype}:{'|'.join(quote(part) for part in key)}"))
@@ -201,8 +215,11 @@ def _absorb(reading: Reading, known: Made, other: Resource, start: int) -> None:
     """Fill `known` with what `other` says more; the ledger's targets follow."""
     moves: dict[str, str | None] = {}
     for name, value in other.items():
-        mine = known.resource.setdefault(name, value)
         here = f"{known.path}.{name}"
+        if name not in known.resource and has_choice(known.resource, name):
+            moves[here] = None
+            continue
+        mine = known.resource.setdefault(name, value)
         if mine is value or mine == value:
             continue
         if not isinstance(value, list) or not isinstance(mine, list):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from careloom.fhir.outcome import Issue
 from careloom.unify.hl7v2.mapping import Element
 from careloom.unify.hl7v2.message import Segment
-from careloom.unify.hl7v2.reading import Extent, Made, Reading
+from careloom.unify.hl7v2.reading import Extent, Made, Reading, has_choice
 from careloom.unify.hl7v2.tables import Trigger
 from careloom.unify.hl7v2.times import Moment
 
@@ -45,6 +45,8 @@ class Scene:
     account: Made | None = None
     visit: Made | None = None
     visits: list[Made] = field(default_factory=list[Made])
+    prior_visits: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    """Visit numbers that a merge took away."""
     coverage: Made | None = None
     subscriber: Made | None = None
     order: Order | None = None
@@ -116,7 +118,7 @@ def overlay(made: Made, current: Element | None, unite: tuple[str, ...] = ("exte
     for name, value in current.items():
         if name in {"id", "meta", "resourceType"}:
             continue
-        if name not in mine:
+        if name not in mine and not has_choice(mine, name):
             mine[name] = value
         elif name in unite and isinstance(value, list):
             urls = {item.get("url") for item in mine[name] if name == "extension"}

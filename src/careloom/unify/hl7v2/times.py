@@ -1,15 +1,18 @@
 """unify.hl7v2.times: HL7 v2 times (DTM, DT, TM, TS) to FHIR date, dateTime, instant and time.
 
-Room: unify. May import: the standard library only. Standard: HL7 v2.9 chapter 2A.3.22 (DTM) and
+Room: unify. May import: fhir. Standard: HL7 v2.9 chapter 2A.3.22 (DTM) and
 https://hl7.org/fhir/R4/datatypes.html#dateTime. Precision is kept; a time without an offset is in the zone given.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
+
+from careloom.fhir.instant import interval
 
 _DTM = re.compile(
     r"(\d{4})(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:\.(\d{1,9}))?)?)?)?)?)?([+-]\d{4})?\Z", re.ASCII
@@ -72,6 +75,28 @@ def moment(dtm: str, zone: tzinfo) -> Moment | None:
         return Moment(text, low.astimezone(UTC), _end(low, found).astimezone(UTC))
     except OverflowError:
         return None
+
+
+def is_reversed(period: Mapping[str, object]) -> bool:
+    """True for a Period whose start is after its end, as invariant per-1 reads it.
+
+    >>> is_reversed({"start": "2024-03-02", "end": "2024-03"})
+    False
+    """
+    start, end = period.get("start"), period.get("end")
+    if not isinstance(start, str) or not isinstance(end, str):
+        return False
+    return interval(start)[0] >= interval(end)[1]
+
+
+def span(start: str, end: str) -> dict[str, str]:
+    """A Period; a start that is after the end is left out.
+
+    >>> span("", "2024")
+    {'end': '2024'}
+    """
+    period = {**({"start": start} if start else {}), **({"end": end} if end else {})}
+    return {"end": end} if is_reversed(period) else period
 
 
 def time_of(tm: str) -> str | None:

@@ -16,7 +16,7 @@ from careloom.unify.hl7v2.message import Segment
 from careloom.unify.hl7v2.reading import Made
 from careloom.unify.hl7v2.scene import NO_VISIT, Scene, overlay, stamp
 from careloom.unify.hl7v2.tables import TERMINOLOGY, vocabularies
-from careloom.unify.hl7v2.times import moment
+from careloom.unify.hl7v2.times import moment, span
 
 _PERSON_KINDS = frozenset({"person", "patient-merge", "account-merge", "link"})
 _UNKNOWN_CLASS = {"system": f"{TERMINOLOGY}v3-NullFlavor", "code": "UNK", "display": "unknown"}
@@ -99,12 +99,21 @@ def prior_visit(scene: Scene, index: int, segment: Segment) -> Made | None:
         visit.resource.update({"status": "", "class": _UNKNOWN_CLASS, "subject": scene.subject})
         scene.visits.append(visit)
         return visit
-    current = reading.current("Encounter", old)
-    if current and old != scene.visit.resource["id"]:
-        prior = reading.new("Encounter", *key)
-        prior.resource.update({k: v for k, v in current.items() if k not in {"id", "meta"}})
-        prior.resource["status"] = "entered-in-error"
+    if old != scene.visit.resource["id"]:
+        scene.prior_visits.append(key)
     return scene.visit
+
+
+def finish_prior_visits(scene: Scene) -> None:
+    """A visit whose number was changed or merged away is no visit of its own any more."""
+    reading = scene.reading
+    for key in scene.prior_visits:
+        identity = reading.id_of("Encounter", *key)
+        current = reading.current("Encounter", identity)
+        if current and f"Encounter/{identity}" not in reading.made:
+            prior = reading.new("Encounter", *key)
+            prior.resource.update({k: v for k, v in current.items() if k not in {"id", "meta"}})
+            prior.resource["status"] = "entered-in-error"
 
 
 def finish_visit(scene: Scene, visit: Made) -> None:
@@ -156,7 +165,7 @@ def _number(scene: Scene, index: int, segment: Segment, number: int) -> tuple[st
     for cell in cells(index, segment, number)[:1]:
         value, authority = scene.reading.part_text(cell, 1), cell.part(4)
         parts = [scene.reading.part_text(authority, part) if authority else "" for part in (1, 2, 3)]
-        if value and value != '""':
+        if value:
             return system_of_assigner(scene.reading, *parts) if parts[0] or parts[1] else "", value
     return None
 
@@ -198,10 +207,15 @@ def _period(scene: Scene, resource: Element, current: Resource) -> None:
         end = said.get("end") or known.get("end") or (scene.when() if scene.trigger.code == "A03" else "")
     elif scene.trigger.code not in _REOPENS:
         end = said.get("end", "")
-    resource["period"] = {**({"start": start} if start else {}), **({"end": end} if end else {})}
-    if "end" in said and not end:
-        target = f"Encounter/{resource['id']}.period.end"
-        scene.reading.remark(0, lambda was: None if was == target else was, "the discharge is cancelled")
+    resource["period"] = span(start, end)
+    gone = {f"Encounter/{resource['id']}.period.{name}" for name in said if name not in resource["period"]}
+    if gone:
+        reason = (
+            "the discharge is cancelled"
+            if scene.trigger.code in _REOPENS
+            else "the visit would end before it starts"
+        )
+        scene.reading.remark(0, lambda was: None if was in gone else was, reason)
 
 
 def stays(scene: Scene, resource: Element, before: list[Element]) -> list[Element]:
@@ -241,17 +255,13 @@ def _stay(scene: Scene, resource: Element, place: Element, left: list[Element]) 
         return
     wanted = {"active", "completed"} if status in _ENDED or scene.trigger.code in _REOPENS else {"active"}
     found = _taken(left, place, wanted)
-    start = (found or {}).get("period", {}).get("start") or ("" if found else scene.when())
-    place["period"] = {"start": start} if start else {}
+    known: Element = (found or {}).get("period", {})
     if status in _ENDED:
         place["status"] = "completed"
-        place["period"]["end"] = (
-            resource["period"].get("end") or (found or {}).get("period", {}).get("end") or scene.when()
-        )
-        if not found:
-            del place["period"]["start"]
-    if not place["period"]:
-        del place["period"]
+        end = resource["period"].get("end") or known.get("end") or scene.when()
+        place["period"] = span(known.get("start", ""), end)
+    elif start := known.get("start", "" if found else scene.when()):
+        place["period"] = {"start": start}
 
 
 def _taken(left: list[Element], place: Element, statuses: set[str]) -> Element | None:
@@ -266,9 +276,8 @@ def _taken(left: list[Element], place: Element, statuses: set[str]) -> Element |
 
 
 def _closed(place: Element, when: str) -> Element:
-    period: Element = dict(place.get("period", {}))
-    period.setdefault("end", when)
-    return period
+    period: Element = place.get("period", {})
+    return span(period.get("start", ""), period.get("end", when))
 
 
 def _history(scene: Scene, resource: Element, current: Resource) -> None:
@@ -278,8 +287,6 @@ def _history(scene: Scene, resource: Element, current: Resource) -> None:
         past: list[Any] = list(current.get(history, []))
         if current.get(name) and current[name] != resource[name]:
             begun = past[-1]["period"].get("end") if past else start
-            past.append(
-                {name: current[name], "period": {**({"start": begun} if begun else {}), "end": scene.when()}}
-            )
+            past.append({name: current[name], "period": span(begun or "", scene.when())})
         if past:
             resource[history] = past
