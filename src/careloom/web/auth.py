@@ -42,16 +42,15 @@ def admitted(call: Call, right: str) -> Call:
     """The call with its actor. Raises OutcomeError: login for a stranger, forbidden without the right, security for a
     form that is not of the session."""
     call = _recognised(call)
-    if call.method not in SAFE and "authorization" not in call.headers:
-        refuse_foreign_form(
-            call.headers, call.form() if _is_form(call) else {}, call.session or call.cookies.get(DOOR, "")
-        )
-    if right == PUBLIC:
-        return call
-    if call.actor is None:
+    if call.actor is None and right != PUBLIC:
         raise OutcomeError(
             Issue("login", "Sign in first: with a session in a browser, else with a Bearer token.")
         )
+    if call.method not in SAFE and "authorization" not in call.headers:
+        secret = call.cookies.get(DOOR, "") if right == PUBLIC else call.session
+        refuse_foreign_form(call.headers, call.form() if _is_form(call) else {}, secret)
+    if right == PUBLIC:
+        return call
     if not call.may(right):
         raise OutcomeError(
             Issue(
