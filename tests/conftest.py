@@ -170,6 +170,7 @@ class Served:
     settings: Settings
     database: Database
     flow: Any
+    live: Any
 
 
 @pytest.fixture
@@ -183,14 +184,15 @@ def served(database: Database, tmp_path: Path) -> Iterator[Served]:
     settings = Settings(home=tmp_path, port=0, demo=True, time_zone="Europe/Berlin")
     ensure_demo_accounts(database)
     flow = Flow(database, settings)
-    server = Server(app(settings, database, flow), settings)
+    application = app(settings, database, flow)
+    server = Server(application, settings)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:
         assert thread.is_alive(), "the server did not start"
         time.sleep(0.02)
     port = server.servers[0].sockets[0].getsockname()[1]
-    yield Served(f"http://127.0.0.1:{port}", settings, database, flow)
+    yield Served(f"http://127.0.0.1:{port}", settings, database, flow, application.state.site.live)
     server.should_exit = True
     thread.join(timeout=20)
     assert not thread.is_alive(), "the server did not stop"

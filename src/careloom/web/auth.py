@@ -38,10 +38,9 @@ class Role:
     does: str
 
 
-def admitted(call: Call, right: str) -> Call:
-    """The call with its actor. Raises OutcomeError: login for a stranger, forbidden without the right, security for a
-    form that is not of the session."""
-    call = _recognised(call)
+def admit(call: Call, right: str) -> None:
+    """Let a recognised call onto a road. Raises OutcomeError: login for a stranger, forbidden without the right,
+    security for a form that is not of the session."""
     if call.actor is None and right != PUBLIC:
         raise OutcomeError(
             Issue("login", "Sign in first: with a session in a browser, else with a Bearer token.")
@@ -49,23 +48,16 @@ def admitted(call: Call, right: str) -> Call:
     if call.method not in SAFE and "authorization" not in call.headers:
         secret = call.cookies.get(DOOR, "") if right == PUBLIC else call.session
         refuse_foreign_form(call.headers, call.form() if _is_form(call) else {}, secret)
-    if right == PUBLIC:
-        return call
-    if not call.may(right):
-        raise OutcomeError(
-            Issue(
-                "forbidden",
-                "Your role does not have this right. Ask an administrator, or sign in as another.",
-            )
-        )
-    return call
+    if right != PUBLIC and not call.may(right):
+        text = "Your role does not have this right. Ask an administrator, or sign in as another."
+        raise OutcomeError(Issue("forbidden", text))
 
 
 def _is_form(call: Call) -> bool:
     return call.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
 
 
-def _recognised(call: Call) -> Call:
+def recognised(call: Call) -> Call:
     """The call with whoever its token or cookie names; a wrong one names nobody."""
     scheme, _, token = call.headers.get("authorization", "").partition(" ")
     if scheme:

@@ -64,6 +64,8 @@ class Call:
     cookies: Mapping[str, str] = field(default_factory=dict[str, str])
     is_secure: bool = False
     address: str = ""
+    mark: int = 0
+    """How much news there had been when the request began; a stream that opens later tells what was missed."""
     parts: Mapping[str, Any] = field(default_factory=dict[str, Any])
     body: bytes = b""
 

@@ -103,31 +103,38 @@ def _observed(code: str, title: str, sign: str, pair: tuple[str, str]) -> Kind:
 
 
 def _of(
-    code: str, title: str, rtype: str, date: str, times: tuple[str, ...], say: Callable[[Resource], str]
+    code: str,
+    rtype: str,
+    date: str,
+    times: tuple[str, ...],
+    words: tuple[str, Callable[[Resource], str]],
 ) -> Kind:
-    return Kind(code=code, title=title, rtype=rtype, date=date, sign=code, times=times, say=say)
+    title = f"{code.capitalize()}s" if code != "allergy" else "Allergies"
+    path, say = words
+    return Kind(code=code, title=title, rtype=rtype, date=date, sign=code, times=times, path=path, say=say)
 
+
+_CODE = ("code", code_text)
 
 KINDS: tuple[Kind, ...] = (
-    _of("visit", "Visits", "Encounter", "date", ("period.start",), _visit),
+    _of("visit", "Encounter", "date", ("period.start",), ("class", _visit)),
     _observed("vital", "Vital signs", "vital", ("category", "vital-signs")),
     _observed("result", "Results", "result", NOT_RESULTS),
     _observed("score", "Scores", "score", ("category", "survey")),
-    _of("report", "Reports", "DiagnosticReport", "date", _OBSERVED, code_text),
-    _of("problem", "Problems", "Condition", "recorded-date", _NOTED, code_text),
-    _of("allergy", "Allergies", "AllergyIntolerance", "date", _NOTED, code_text),
-    _of("medicine", "Medicines", "MedicationRequest", "authoredon", ("authoredOn",), medicine),
+    _of("report", "DiagnosticReport", "date", _OBSERVED, _CODE),
+    _of("problem", "Condition", "recorded-date", _NOTED, _CODE),
+    _of("allergy", "AllergyIntolerance", "date", _NOTED, _CODE),
     _of(
-        "procedure",
-        "Procedures",
-        "Procedure",
-        "date",
-        ("performedDateTime", "performedPeriod.start"),
-        code_text,
+        "medicine",
+        "MedicationRequest",
+        "authoredon",
+        ("authoredOn",),
+        ("medicationCodeableConcept", medicine),
     ),
-    _of("immunization", "Immunizations", "Immunization", "date", ("occurrenceDateTime",), _vaccine),
-    _of("document", "Documents", "DocumentReference", "date", ("date",), _document),
-    _of("task", "Tasks", "Task", "authored-on", ("authoredOn",), _task),
+    _of("procedure", "Procedure", "date", ("performedDateTime", "performedPeriod.start"), _CODE),
+    _of("immunization", "Immunization", "date", ("occurrenceDateTime",), ("vaccineCode", _vaccine)),
+    _of("document", "DocumentReference", "date", ("date",), ("type", _document)),
+    _of("task", "Task", "authored-on", ("authoredOn",), ("status", _task)),
 )
 
 

@@ -30,6 +30,9 @@ log = structlog.get_logger(__name__)
 BEAT_S = 4.0
 """A stream says at least every so often that it lives; live.js calls it stale after three missed beats."""
 
+GAP_S = 0.4
+"""A page is told at most so often; what happens meanwhile is told once, afterwards."""
+
 WAIT_S = 1.0
 DEAF_S = 6.0
 """When the database has not answered for this long, the beats stop too: pages must not look live."""
@@ -55,7 +58,9 @@ class Stream:
     topic: str
     types: frozenset[str] = frozenset()
     about: frozenset[str] = frozenset()
-    queue: asyncio.Queue[str | None] = field(default_factory=lambda: asyncio.Queue(maxsize=8))
+    mark: int = -1
+    """`Live.mark` when the page was made: if there was news since, the page is told at once to look again."""
+    queue: asyncio.Queue[str | None] = field(default_factory=lambda: asyncio.Queue(maxsize=1))
     loop: asyncio.AbstractEventLoop | None = None
 
     def wants(self, news: News) -> bool:
@@ -63,7 +68,9 @@ class Stream:
         return not (self.types.isdisjoint(news.types) and self.about.isdisjoint(news.references))
 
     def offer(self, word: str | None) -> None:
-        """Put a word in the queue; a full queue means that the page was told already and is slow."""
+        """Put a word in the queue; if one waits there already, the page will look after this change too."""
+        if word is None and self.queue.full():
+            self.queue.get_nowait()
         with suppress(asyncio.QueueFull):
             self.queue.put_nowait(word)
 
@@ -78,6 +85,8 @@ class Live:
         self._is_over = threading.Event()
         self._heard = time.monotonic()
         self._last_event = 0
+        self.mark = 0
+        """How often there was news."""
         self._thread = threading.Thread(target=self._listen, name="live", daemon=True)
 
     def start(self) -> None:
@@ -104,6 +113,8 @@ class Live:
             self._streams.add(stream)
         try:
             yield "event: beat\ndata: open\n\n"
+            if stream.mark != self.mark:
+                stream.offer(stream.topic)
             while not self._is_over.is_set():
                 try:
                     word = await asyncio.wait_for(stream.queue.get(), BEAT_S)
@@ -114,12 +125,15 @@ class Live:
                 if word is None:
                     return
                 yield f"event: {word}\ndata: {word}\n\n"
+                # A burst of changes is told at its beginning and at its end, not a hundred times between.
+                await asyncio.sleep(GAP_S)
         finally:
             with self._guard:
                 self._streams.discard(stream)
 
     def publish(self, news: News) -> None:
         """Tell the streams that want it. Called from the listening thread."""
+        self.mark += 1
         for stream in self._open():
             if stream.wants(news) and stream.loop and not stream.loop.is_closed():
                 stream.loop.call_soon_threadsafe(stream.offer, stream.topic)

@@ -9,11 +9,9 @@ the database driver is synchronous. Whatever a handler raises becomes an answer 
 from __future__ import annotations
 
 import asyncio
-import traceback
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
-from pathlib import Path
+from contextlib import asynccontextmanager, suppress
 from secrets import token_hex
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -28,6 +26,7 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 
 from careloom.fhir.outcome import Issue, IssueCode, OutcomeError
+from careloom.logs import place_of
 from careloom.settings import Settings
 from careloom.store.audit import AuditBuffer
 from careloom.store.database import Database, is_transient
@@ -36,7 +35,7 @@ from careloom.web.assets import static
 from careloom.web.call import Call, Site
 from careloom.web.errors import outcome, status_of, title_of
 from careloom.web.live import Live
-from careloom.web.road import PUBLIC, RIGHTS, Road
+from careloom.web.road import RIGHTS, Road
 from careloom.web.routes import ROADS
 from careloom.web.security import Headers
 from careloom.web.templating import templates
@@ -147,7 +146,8 @@ async def _body(request: Request) -> bytes:
 def _walk(site: Site, road: Road, request: Request, body: bytes) -> Response:
     call = _call(site, request, body)
     try:
-        call = auth.admitted(call, road.right)
+        call = auth.recognised(call)
+        auth.admit(call, road.right)
         return road.answer(call)
     except OutcomeError as error:
         return _refusal(call, road.speaks, error.issues)
@@ -156,17 +156,10 @@ def _walk(site: Site, road: Road, request: Request, body: bytes) -> Response:
         log.error(  # noqa: TRY400 (a traceback may hold values)
             "request_failed",
             road=road.path,
-            kind=type(error).__name__,
-            place=_place(error),
+            error=place_of(error),
             reference=reference,
         )
         return _refusal(call, road.speaks, (_fault(error),), reference)
-
-
-def _place(error: Exception) -> str:
-    """Where it was raised. The text of a database error may hold values of a row: it is never logged."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
 
 
 def _fault(error: Exception) -> Issue:
@@ -203,10 +196,10 @@ def _astray(site: Site, request: Request, status: int) -> Response:
     """No road leads there, or not by this method."""
     call = _call(site, request, b"")
     speaks = "fhir" if call.path.startswith("/fhir") else "page"
-    try:
-        call = auth.admitted(call, PUBLIC) if request.method == "GET" else call
-    except OutcomeError:
-        log.info("stray_request_of_stranger")
+    with suppress(
+        OutcomeError
+    ):  # Without the database nobody is recognised; the page can say so all the same.
+        call = auth.recognised(call)
     what = "There is nothing at this address." if status == 404 else f"{request.method} is not answered here."  # noqa: PLR2004
     code: IssueCode = "not-found" if status == 404 else "not-supported"  # noqa: PLR2004
     return _refusal(call, speaks, (Issue(code, what),), status=status)
@@ -218,6 +211,7 @@ def _call(site: Site, request: Request, body: bytes) -> Call:
         method=request.method,
         path=request.url.path,
         now=site.clock(),
+        mark=site.live.mark,
         query=tuple(request.query_params.multi_items()),
         headers=request.headers,
         cookies=request.cookies,

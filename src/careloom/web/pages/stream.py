@@ -34,7 +34,8 @@ def live(call: Call) -> Response:
         with call.reader() as read:
             record = record_of(read, call.asked("of"))
         about = frozenset(reference_to(patient) for patient in record.patients) | {f"Person/{record.id}"}
-    stream = call.site.live.events(Stream(topic, types, about))
+    mark = int(call.asked("mark")) if call.asked("mark").isdecimal() else -1
+    stream = call.site.live.events(Stream(topic, types, about, mark))
     return StreamingResponse(stream, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 

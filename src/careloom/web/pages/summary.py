@@ -193,7 +193,7 @@ KINDS: tuple[Kind, ...] = (
         _no_note,
         "effectiveDateTime",
     ),
-    Kind("Visits", "None recorded.", "Encounter", (), "-date", "status", visit, _visit_note, "period.start"),
+    Kind("Visits", "None recorded.", "Encounter", (), "-date", "class", visit, _visit_note, "period.start"),
 )
 
 

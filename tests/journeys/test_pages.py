@@ -1,0 +1,132 @@
+"""Every page in a real browser: accessible (WCAG 2.2 AA), within its budget, in light and dark, by keyboard alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+HTML_BUDGET = 100 * 1024
+TABS = ("", "/timeline", "/vitals", "/results", "/identity")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_is_accessible_small_and_free_of_errors(
+    visit: Callable[..., Any],
+    story: Any,
+    violations: Callable[[Any], list[str]],
+    shot: Callable[[Any, str], None],
+    scheme: str,
+) -> None:
+    story.well()
+    story.worse()
+    story.flow.accept(story.broken())
+    page = visit("integration", scheme)
+    page.goto("/worklist")
+    task = page.locator("tr[data-row] th a").first.get_attribute("href")
+    record = page.locator("tr[data-row] td a", has_text="Record").get_attribute("href")
+    page.goto(record)
+    message = page.locator("#beside .val").first.get_attribute("href")
+    paths = {
+        "worklist": "/worklist",
+        "worklist-ended": "/worklist?show=ended",
+        "patients": "/patients",
+        "task": task,
+        "messages": "/messages",
+        "quarantine": "/messages?status=quarantined",
+        "message": message,
+        "message-fhir": "/messages/2",
+        "health": "/health",
+        "not-found": "/nothing-here",
+        "sign-in": "/sign-in",
+        **{f"record{tab.replace('/', '-') or '-summary'}": f"{record}{tab}" for tab in TABS},
+    }
+    for name, path in paths.items():
+        answer = page.goto(path)
+        assert len(answer.body()) < HTML_BUDGET, name
+        page.wait_for_timeout(250)
+        shot(page, f"{name}-{scheme}")
+        assert violations(page) == [], name
+
+
+def test_a_role_without_the_right_reads_a_calm_refusal(
+    visit: Callable[..., Any], violations: Callable[[Any], list[str]]
+) -> None:
+    page = visit("admin")
+    assert page.goto("/worklist").status == 403
+    assert page.get_by_role("heading", level=1).inner_text() == "Your role may not see this"
+    assert page.get_by_role("navigation", name="Main").inner_text().split() == ["Health"]
+    assert violations(page) == []
+
+
+def test_the_whole_way_to_a_task_is_walked_by_keys(visit: Callable[..., Any], story: Any) -> None:
+    story.well()
+    story.worse()
+    page = visit("nurse")
+    page.goto("/worklist")
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/tasks/*")
+    page.keyboard.press("/")
+    page.keyboard.type("okafor")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/patients")
+    page.get_by_text("Found: 1 person.").wait_for()
+
+
+def test_a_search_as_one_types_finds_a_person_by_a_former_name_and_keeps_it_out_of_the_address(
+    visit: Callable[..., Any], story: Any
+) -> None:
+    story.well()
+    page = visit("nurse")
+    page.goto("/patients")
+    for typed in ("eze", "1980-05-03", "03-May-1980", "l-88213", "okafor adaeze"):
+        page.get_by_label("Name, birth date").fill(typed)
+        page.get_by_text("Found: 1 person.").wait_for()
+        assert page.locator("tr[data-row] a").inner_text() == "OKAFOR, Adaeze Ngozi"
+    page.get_by_label("Name, birth date").fill("nobody")
+    page.get_by_text("Found: nobody.").wait_for()
+    assert "eze" not in page.url
+
+
+def test_a_draft_outlives_going_back(visit: Callable[..., Any], story: Any) -> None:
+    story.well()
+    story.worse()
+    page = visit("nurse")
+    page.goto("/worklist")
+    page.locator("tr[data-row] th a").click()
+    page.get_by_role("button", name="Acknowledge").click()
+    page.get_by_label("In your words").fill("Oxygen turned up")
+    page.goto("/worklist")
+    page.go_back()
+    assert page.get_by_label("In your words").input_value() == "Oxygen turned up"
+
+
+def test_a_page_turns_visibly_stale_when_the_stream_stops(
+    visit: Callable[..., Any], served: Any, shot: Callable[[Any, str], None]
+) -> None:
+    page = visit("nurse")
+    page.clock.install()
+    page.goto("/worklist")
+    page.get_by_text("Live, checked").wait_for()
+    page.context.set_offline(True)
+    served.live.end_streams()
+    page.clock.fast_forward(20_000)
+    page.get_by_text("Not live: last heard").wait_for()
+    assert page.locator("#work").evaluate("node => getComputedStyle(node).opacity") == "0.55"
+    shot(page, "stale-light")
+
+
+def test_clicking_a_field_lights_what_became_of_it_and_back(visit: Callable[..., Any], story: Any) -> None:
+    story.well()
+    page = visit("integration")
+    page.goto("/messages/3")
+    page.locator('.raw [data-where="OBX#1-5"]').click()
+    assert page.locator(".raw .lit[data-where]").all_inner_texts() == ["5.9"]
+    assert page.locator(".json .lit").all_inner_texts() == ["5.9"]
+    assert page.locator("tr.lit").count() == 1
+    page.locator('.json [data-path$=".code.coding[0].code"]', has_text="2160-0").click()
+    assert page.locator(".raw .lit[data-where]").all_inner_texts() == ["2160-0"]
