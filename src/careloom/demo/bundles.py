@@ -13,7 +13,7 @@ from datetime import datetime
 from random import Random
 from uuid import NAMESPACE_URL, uuid5
 
-from careloom.demo.illness import ALLERGIES, Illness
+from careloom.demo.illness import ALLERGIES, Allergy, Illness
 from careloom.demo.population import Registration
 from careloom.fhir.instant import instant
 from careloom.fhir.resource import Resource, dumps
@@ -189,21 +189,22 @@ def _medicine(registration: Registration, subject: Resource, illness: Illness, a
     }
 
 
-def _allergy(
-    registration: Registration, subject: Resource, allergy: tuple[str, str], at: datetime
-) -> Resource:
-    code, name = allergy
+def _allergy(registration: Registration, subject: Resource, allergy: Allergy, at: datetime) -> Resource:
     return {
         "resourceType": "AllergyIntolerance",
-        "id": _id(registration, f"allergy:{code}"),
+        "id": _id(registration, f"allergy:{allergy.snomed}"),
         "clinicalStatus": {
             "coding": [{"system": f"{_TERMINOLOGY}/allergyintolerance-clinical", "code": "active"}]
         },
         "verificationStatus": {
             "coding": [{"system": f"{_TERMINOLOGY}/allergyintolerance-verification", "code": "confirmed"}]
         },
+        "category": [allergy.category],
         "criticality": "high",
-        "code": {"coding": [{"system": SNOMED, "code": code, "display": name}], "text": name},
+        "code": {
+            "coding": [{"system": SNOMED, "code": allergy.snomed, "display": allergy.name}],
+            "text": allergy.name,
+        },
         "patient": subject,
         "recordedDate": at.date().isoformat(),
     }

@@ -86,6 +86,9 @@ def _registered(town: Town, pen: Pen) -> Iterator[Message]:
             f"V{known['ehr'].number}20", hl7.Place("OPD", "1", "1"), None, "O", rng.choice(DOCTORS), at
         )
         yield Message(at, "ehr", hl7.adt("A04", known["ehr"], at, pen.control_id(), visit=visit))
+        left = at + timedelta(minutes=rng.randrange(20, 120))
+        gone = replace(visit, discharged=left)
+        yield Message(left, "ehr", hl7.adt("A03", known["ehr"], left, pen.control_id(), visit=gone))
         if rng.random() < 0.1:  # noqa: PLR2004
             later = at + timedelta(hours=20)
             details = replace(known["ehr"].details, phone=f"01632 960{rng.randrange(500, 999)}")

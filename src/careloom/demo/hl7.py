@@ -74,11 +74,11 @@ def adt(  # noqa: PLR0913 - the parts of one message
     else:
         segments.append(_pv1(visit))
         if allergy is not None and trigger == "A01":
-            code, name = ALLERGIES[allergy]
-            segments.append(f"AL1|1|DA|{code}^{_t(name)}^SCT|MO")
+            known = ALLERGIES[allergy]
+            segments.append(f"AL1|1|{known.kind}|{known.snomed}^{_t(known.name)}^SCT|MO")
         if visit.complaint is not None and trigger in {"A01", "A04"}:
             complaint = visit.complaint
-            segments.append(f"DG1|1||{complaint.icd_10}^{_t(complaint.name)}^I10||{_ts(visit.admitted)}|A")
+            segments.append(f"DG1|1||{complaint.icd_10}^{_t(complaint.name)}^I10C||{_ts(visit.admitted)}|A")
     return _message(segments)
 
 
@@ -142,7 +142,7 @@ def problems(registration: Registration, illnesses: Sequence[Illness], visit: Vi
         _pv1(visit),
     ]
     for number, illness in enumerate(illnesses, 1):
-        segments.append(f"DG1|{number}||{illness.icd_10}^{_t(illness.name)}^I10||{_ts(visit.admitted)}|W")
+        segments.append(f"DG1|{number}||{illness.icd_10}^{_t(illness.name)}^I10C|||W")
     return _message(segments)
 
 
@@ -169,8 +169,8 @@ def malformed(number: int, at: datetime, control_id: str) -> bytes:
                 ]
             )
         case _:
-            # A result cut off in the middle of a segment header.
-            return _message([_msh("lab", "ORU^R01^ORU_R01", at, control_id), "PID|1||L5000", "OB"])
+            # A result cut off in the middle of a segment's name.
+            return _message([_msh("lab", "ORU^R01^ORU_R01", at, control_id), "PI"])
 
 
 def _message(segments: Sequence[str]) -> bytes:

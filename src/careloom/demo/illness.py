@@ -36,13 +36,23 @@ ILLNESSES: tuple[Illness, ...] = (
 )  # fmt: skip
 COPD = "13645005"
 
-ALLERGIES: tuple[tuple[str, str], ...] = (
-    ("91936005", "Allergy to penicillin"),
-    ("91935009", "Allergy to peanut"),
-    ("300916003", "Allergy to latex"),
-    ("91930004", "Allergy to egg"),
+
+@dataclass(frozen=True, slots=True)
+class Allergy:
+    """SNOMED CT code and name; its kind in FHIR and in HL7 table 0127."""
+
+    snomed: str
+    name: str
+    category: str
+    kind: str
+
+
+ALLERGIES: tuple[Allergy, ...] = (
+    Allergy("91936005", "Allergy to penicillin", "medication", "DA"),
+    Allergy("91935009", "Allergy to peanut", "food", "FA"),
+    Allergy("300916003", "Allergy to latex", "environment", "EA"),
+    Allergy("91930004", "Allergy to egg", "food", "FA"),
 )
-"""SNOMED CT code and name."""
 
 
 @dataclass(frozen=True, slots=True)
