@@ -13,6 +13,7 @@ from careloom.act.closing import OUTCOMES, REASONS, acknowledge, close, dismiss,
 from careloom.act.escalation import waiting_for
 from careloom.act.task import OPEN, step_of
 from careloom.fhir.outcome import OutcomeError
+from careloom.fhir.validate import validate
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 END_STATES = {"completed", "rejected", "cancelled", "failed", "entered-in-error"}
@@ -113,4 +114,5 @@ def test_whatever_people_do_in_whatever_order_an_ended_task_stays_as_it_ended(wi
             assert task == before
         assert (task["status"] in OPEN) is ("end" not in task.get("executionPeriod", {}))
         assert step_of(task)
+        assert validate(task) == []
         assert len(task.get("note", ())) >= len(before.get("note", ()))

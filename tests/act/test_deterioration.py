@@ -19,6 +19,7 @@ from careloom.analyze.scores.news2 import PARAMETERS, Score
 from careloom.analyze.scores.observation import Component, Scored, observation
 from careloom.fhir.outcome import OutcomeError
 from careloom.fhir.resource import Resource
+from careloom.fhir.validate import validate
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 RED, MEDIUM, HIGH = (3, 0, 0, 0, 0, 0, 0), (2, 2, 0, 0, 1, 0, 0), (3, 2, 2, 0, 0, 0, 0)
@@ -67,7 +68,10 @@ def ward(rooms: Any) -> Callable[..., list[Resource]]:
 
 
 def tasks(rooms: Any) -> list[Resource]:
-    return rooms.find("Task", ("code", "urn:careloom:rule|deterioration"), sort="authored-on")
+    """All Tasks of the rule, valid as they stand."""
+    found = rooms.find("Task", ("code", "urn:careloom:rule|deterioration"), sort="authored-on")
+    assert [issue for task in found for issue in validate(task)] == []
+    return found
 
 
 def acted(rooms: Any, wish: Callable[[Resource], Resource], at: datetime) -> Resource:
@@ -93,6 +97,7 @@ def test_a_score_at_a_threshold_opens_a_task_with_reasons_and_evidence(
     assert reasons(task)[0] == f"Respiration rate seen scores {points[0]}"
     evidence = [part["valueReference"]["reference"] for part in task["input"] if "valueReference" in part]
     assert evidence[0] == "Observation/respiration"
+    assert validate(task) == []
 
 
 def test_a_score_below_the_thresholds_opens_nothing(ward: Any):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from careloom.fhir.resource import Resource
+from careloom.fhir.validate import validate
 from careloom.store.score import LACE, reading
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
@@ -71,6 +72,7 @@ def test_a_stay_is_scored_from_the_records_of_all_systems(rooms: Any):
     assert (score.points, score.band, score.is_complete) == (12, "high", True)
     assert score.parts[2].measured == "Diabetes without complications; Congestive heart failure"
     (made,) = rooms.find("Observation", ("code", "|".join(LACE)))
+    assert validate(made) == []
     assert made["encounter"] == {"reference": "Encounter/stay"}
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from careloom.analyze.scores.vitals import PARAMETER, measurements
 from careloom.fhir.instant import instant
 from careloom.fhir.resource import Resource
+from careloom.fhir.validate import validate
 from careloom.store.score import NEWS2, reading
 
 AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -87,7 +88,7 @@ def test_a_set_of_vital_signs_makes_one_complete_score_that_names_each_of_them(r
     ]
     assert {part.reference for part in read.parts} == {entry["reference"] for entry in score["derivedFrom"]}
     assert score["effectiveDateTime"] == instant(AT)
-    # V assert validate(score) == []
+    assert validate(score) == []
 
 
 def test_a_score_reads_the_vitals_of_all_patients_of_the_person(rooms: Any):
@@ -119,7 +120,7 @@ def test_a_missing_parameter_leaves_no_total_but_a_lower_bound_and_a_reason(room
     assert score["dataAbsentReason"]["text"] == "Incomplete: Air or oxygen"
     assert (read.points, read.is_complete, read.text) == (2, False, "at least 2")
     assert [part.missing for part in read.parts if part.points is None] == ["Not measured"]
-    # V assert validate(score) == []
+    assert validate(score) == []
 
 
 def test_a_stale_parameter_is_missing_and_says_how_old_it_is(rooms: Any):
@@ -247,6 +248,26 @@ def test_pulse_and_pressure_alone_make_no_score_but_a_red_value_does(rooms: Any)
     rooms.run(AT, "news2")
     read = reading(scores(rooms)[0])
     assert (read.is_complete, read.points, read.band) == (False, 3, "low-medium")
+
+
+def test_vital_signs_told_to_the_second_or_the_minute_count_at_their_own_moment(rooms: Any):
+    said = [each | {"effectiveDateTime": "2026-03-01T13:00:00+01:00"} for each in whole_set()]
+    rooms.say(AT, patient("ehr"), *said)
+    rooms.run(AT, "news2")
+    (score,) = scores(rooms)
+    assert reading(score).is_complete
+    assert score["effectiveDateTime"] == instant(AT)
+
+
+def test_a_vital_sign_known_to_the_day_only_counts_for_nothing(rooms: Any):
+    said = [each | {"effectiveDateTime": "2026-03-01"} for each in whole_set()]
+    rooms.say(AT, patient("ehr"), *said)
+    assert rooms.run(AT, "news2") == []
+
+
+def test_old_records_make_no_scores(rooms: Any):
+    rooms.say(AT + timedelta(days=32), patient("ehr"), *whole_set())
+    assert rooms.run(AT + timedelta(days=32), "news2") == []
 
 
 def test_hearing_everything_again_changes_nothing(rooms: Any):

@@ -33,6 +33,9 @@ TYPES = frozenset({"Observation", "Flag"})
 SCALE_2 = ("urn:careloom:flag", "spo2-scale-2")
 """Code of the Flag by which a clinician prescribes a saturation target of 88-92 %."""
 
+PAST = timedelta(days=31)
+"""A vital sign measured longer ago than this when it comes warns of nothing; a load of old records makes no scores."""
+
 ADULT_FROM_YEARS = 16
 PREGNANT = f"{SNOMED}|77386006"
 ENOUGH = 4
@@ -72,7 +75,7 @@ def score(change: Change, read: Reader) -> list[Resource]:
         return []
     is_flag = change.rtype == "Flag" and _is_scale_2(resource)
     at = measured_at(resource) if change.rtype == "Observation" else change.recorded
-    if at is None or not (is_flag or _is_vital(resource)):
+    if at is None or change.recorded - at > PAST or not (is_flag or _is_vital(resource)):
         return []
     person = linked(read, str(resource["subject"]["reference"]))
     since = at - LONGEST if is_flag else at
@@ -128,7 +131,7 @@ def _by(at: datetime) -> str:
 
 
 def _scores_at(times: Sequence[datetime], person: Linked, read: Reader) -> list[Resource]:
-    if not times or _is_out_of_scope(person, times[-1], read):
+    if not times:
         return []
     subjects = ("subject", ",".join(person.patients))
     span = (("date", f"ge{instant(times[0] - LONGEST)}"), ("date", _by(times[-1])))
@@ -138,6 +141,8 @@ def _scores_at(times: Sequence[datetime], person: Linked, read: Reader) -> list[
     flags = read.find("Flag", ("patient", ",".join(person.patients)))
     made = (_score_at(at, person, latest(measured, at), _scale(flags, at), encounters) for at in times)
     scores = [known for known in made if known is not None]
+    if scores and _is_out_of_scope(person, times[-1], read):
+        return []
     return scores + _withdrawn(times, scores, person, read)
 
 
