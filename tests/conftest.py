@@ -20,6 +20,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from careloom import registry
 from careloom.fhir.resource import Resource
@@ -34,6 +35,11 @@ from careloom.store.server import ensure
 
 # A crash of the machine may cost the test database; a crash of a server under test has its own server.
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "128MB"}
+
+
+# A busy machine is no failed law.
+hypothesis_settings.register_profile("unhurried", deadline=None)
+hypothesis_settings.load_profile("unhurried")
 
 
 def pytest_configure(config: pytest.Config) -> None:

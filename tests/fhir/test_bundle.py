@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
@@ -17,13 +16,9 @@ from careloom.fhir.bundle import (
     read,
     references,
     rewrite,
-    splice,
-    unsplice,
 )
 from careloom.fhir.outcome import OutcomeError
-from careloom.fhir.resource import dumps, loads, minify
-
-NOW = datetime(2026, 11, 25, 4, 5, 6, 789000, tzinfo=UTC)
+from careloom.fhir.resource import loads, minify
 
 
 def bundle(*entries: dict[str, Any], kind: str = "transaction") -> bytes:
@@ -186,45 +181,3 @@ def test_what_is_no_bundle_is_refused(raw: bytes) -> None:
 def test_reading_raises_nothing_but_an_outcome(raw: bytes) -> None:
     with pytest.raises(OutcomeError):
         read(raw)
-
-
-JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**53), 2**53)
-    | st.decimals(allow_nan=False, allow_infinity=False)
-    | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
-    max_leaves=8,
-)
-
-
-@given(st.dictionaries(st.text(max_size=6), JSON, max_size=4), st.booleans(), st.booleans())
-def test_splicing_sets_three_elements_and_touches_nothing_else(
-    rest: dict[str, Any], has_id: bool, has_meta: bool
-) -> None:
-    rest = {name: value for name, value in rest.items() if name not in {"id", "meta", "resourceType"}}
-    meta = {"meta": {"tag": [{"code": "t"}], "versionId": "9"}} if has_meta else {}
-    body = dumps({**rest, **({"id": "old"} if has_id else {}), "resourceType": "Basic", **meta})
-    spliced = splice(body, id="new", version=3, last_updated=NOW)
-    resource = loads(spliced)
-    assert resource["id"] == "new"
-    assert resource["meta"] == {
-        **({"tag": [{"code": "t"}]} if has_meta else {}),
-        "versionId": "3",
-        "lastUpdated": "2026-11-25T04:05:06.789Z",
-    }
-    bare = {**rest, "resourceType": "Basic", **({"meta": {"tag": [{"code": "t"}]}} if has_meta else {})}
-    assert unsplice(spliced) == unsplice(body) == dumps(bare)
-
-
-def test_a_spliced_body_keeps_its_bytes_in_their_order() -> None:
-    body = '{"resourceType":"Basic","x":1.500,"meta":{"tag":[{"code":"é"}]},"y":1E2,"id":"o"}'.encode()
-    assert (
-        splice(body, id="n", version=2, last_updated=NOW)
-        == (
-            '{"resourceType":"Basic","x":1.500,"meta":{"tag":[{"code":"é"}],"versionId":"2",'
-            '"lastUpdated":"2026-11-25T04:05:06.789Z"},"y":1E2,"id":"n"}'
-        ).encode()
-    )
-    assert unsplice(splice(body, id="n", version=2, last_updated=NOW)) == unsplice(body)

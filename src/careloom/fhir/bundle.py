@@ -1,6 +1,6 @@
-"""fhir.bundle: transactions and resources as raw bytes, so that a client's digits and order are kept.
+"""fhir.bundle: transactions whose resources stay raw bytes, so that a client's digits and order are kept.
 
-Room: fhir. May import: fhir.resource, fhir.facts, fhir.instant, fhir.outcome, msgspec.
+Room: fhir. May import: fhir.resource, fhir.facts, fhir.outcome, msgspec.
 Standard: https://hl7.org/fhir/R4/http.html#transaction and https://hl7.org/fhir/R4/bundle.html
 
 A transaction is done so: `read` it; give every entry its place (`places`), letting searches of the caller settle
@@ -12,13 +12,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cache
 
 import msgspec
 
 from careloom.fhir.facts import facts, resource_types
-from careloom.fhir.instant import instant
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import minify
 
@@ -92,8 +90,6 @@ class _Head(msgspec.Struct):
 
 _bundle_decoder = msgspec.json.Decoder(_RawBundle)
 _head_decoder = msgspec.json.Decoder(_Head)
-_object_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_encoder = msgspec.json.Encoder()
 
 
 def read(raw: bytes) -> Bundle:
@@ -189,48 +185,6 @@ def conditional_references(body: bytes) -> list[str]:
     return [found.decode() for found in _CONDITIONAL.findall(body)]
 
 
-def splice(body: bytes, *, id: str, version: int, last_updated: datetime) -> bytes:  # noqa: A002 the element's name
-    """Set id, meta.versionId and meta.lastUpdated; every other byte and the order stay as they are.
-
-    >>> splice(b'{"resourceType":"Basic","x":1.50}', id="7", version=1, last_updated=datetime(2020, 1, 1).astimezone())
-    ... # doctest: +ELLIPSIS
-    b'{"resourceType":"Basic","id":"7","meta":{"versionId":"1","lastUpdated":"...Z"},"x":1.50}'
-    """
-    elements = _object_decoder.decode(body)
-    meta: dict[str, msgspec.Raw | str] = dict(_meta(elements))
-    meta["versionId"], meta["lastUpdated"] = str(version), instant(last_updated)
-    # A key keeps the place where it first stood: what is missing goes to the front, behind resourceType.
-    spliced: dict[str, object] = {}
-    if next(iter(elements), "") == "resourceType":
-        spliced["resourceType"] = elements["resourceType"]
-    if "id" not in elements:
-        spliced["id"] = id
-    if "meta" not in elements:
-        spliced["meta"] = meta
-    spliced.update(elements)
-    spliced["id"], spliced["meta"] = id, meta
-    return _encoder.encode(spliced)
-
-
-def unsplice(body: bytes) -> bytes:
-    """Strip id, meta.versionId and meta.lastUpdated: what is left says the same whoever stored it, and when.
-
-    >>> unsplice(b'{"resourceType":"Basic","id":"7","meta":{"versionId":"1"},"x":1.50}')
-    b'{"resourceType":"Basic","x":1.50}'
-    """
-    elements = _object_decoder.decode(body)
-    elements.pop("id", None)
-    if "meta" in elements:
-        meta = _meta(elements)
-        meta.pop("versionId", None)
-        meta.pop("lastUpdated", None)
-        if meta:
-            elements["meta"] = msgspec.Raw(_encoder.encode(meta))
-        else:
-            del elements["meta"]
-    return _encoder.encode(elements)
-
-
 # The patterns begin with plain text, which `re` finds quickly.
 _URN = re.compile(rb':"(urn:[^"\\]+)"')
 _ADDRESS = re.compile(rb'"reference":"(?!urn:)([^"\\]+)"')
@@ -251,10 +205,6 @@ def _uri_names() -> frozenset[bytes]:
     return frozenset(
         name.encode() for name in {*named, "reference", "valueUri", "valueUrl", "valueOid", "valueUuid"}
     )
-
-
-def _meta(elements: dict[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
-    return _object_decoder.decode(elements["meta"]) if "meta" in elements else {}
 
 
 def _plain_slashes(body: bytes) -> bytes:

@@ -22,21 +22,25 @@ Extractor = Callable[..., None]
 
 # What is indexed for (type of parameter, type of element), as source. `{v}` is the element. A line that names
 # `{id}` is written once for each parameter that reads the element.
-_CODING = "token(({id}, {v}.get('system'), {v}.get('code')))"
+_CODING = (
+    "s, k = {v}.get('system'), {v}.get('code')\nif s is not None or k is not None:\n    token(({id}, s, k))"
+)
+_IDENTIFIER = _CODING.replace("'code'", "'value'")
 _PLAIN = "token(({id}, None, {v}))"
 _STRING = "string(({id}, normalised({v})))"
 _MOMENT = "lo, hi = interval({v})\ndate(({id}, lo, hi))"
 _CANONICAL = "for text in canonical_keys({v}):\n    reference(({id}, text))"
+_INLINE = "if 'id' in {v}:\n    reference(({id}, {v}['resourceType'] + '/' + {v}['id']))"
 _QUANTITY = "add_quantity(quantity, {id}, {v})"
 _NUMBER = "quantity(({id}, None, None, number({v}), number({v})))"
 _URI = "uri(({id}, {v}))"
 _RULES: dict[tuple[str, str], str] = {
     ("token", "CodeableConcept"): (
-        "for c in {v}.get('coding', ()):\n    s, k = c.get('system'), c.get('code')\n    token(({id}, s, k))"
+        "for c in {v}.get('coding', ()):\n" + indent(_CODING.replace("{v}", "c"), "    ")
     ),
     ("token", "Coding"): _CODING,
-    ("token", "Identifier"): "token(({id}, {v}.get('system'), {v}.get('value')))",
-    ("token", "ContactPoint"): "token(({id}, None, {v}.get('value')))",
+    ("token", "Identifier"): _IDENTIFIER,
+    ("token", "ContactPoint"): "k = {v}.get('value')\nif k is not None:\n    token(({id}, None, k))",
     ("token", "boolean"): "token(({id}, None, 'true' if {v} else 'false'))",
     ("token", "code"): _PLAIN,
     ("token", "id"): _PLAIN,
@@ -57,15 +61,11 @@ _RULES: dict[tuple[str, str], str] = {
         "    text = reference_key(text)\n"
         "    reference(({id}, text))\n"
         "named = {v}.get('identifier')\n"
-        "if named is not None:\n"
-        "    token(({id}, named.get('system'), named.get('value')))"
+        "if named is not None:\n" + indent(_IDENTIFIER.replace("{v}", "named"), "    ")
     ),
     ("reference", "canonical"): _CANONICAL,
     ("reference", "uri"): _CANONICAL,
-    (
-        "reference",
-        "Resource",
-    ): "if 'id' in {v}:\n    reference(({id}, {v}['resourceType'] + '/' + {v}['id']))",
+    ("reference", "Resource"): _INLINE,
     ("quantity", "Quantity"): _QUANTITY,
     ("quantity", "Age"): _QUANTITY,
     ("quantity", "Duration"): _QUANTITY,
