@@ -14,6 +14,7 @@ from careloom.cli.checks import verify
 from careloom.cli.exchange import load, send
 from careloom.cli.people import account, token
 from careloom.cli.running import demo, stop, up
+from careloom.cli.safekeeping import backup, doctor, restore
 from careloom.cli.worker import worker
 from careloom.fhir.outcome import OutcomeError
 
@@ -31,7 +32,7 @@ def careloom() -> None:
     """
 
 
-for command in (up, stop, demo, load, send, verify, account, token, worker):
+for command in (up, stop, demo, load, send, verify, doctor, backup, restore, account, token, worker):
     careloom.add_command(command)
 
 

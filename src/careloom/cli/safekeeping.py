@@ -1,0 +1,63 @@
+"""cli.safekeeping: `careloom backup`, `careloom restore` and `careloom doctor`.
+
+Room: cli.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from careloom.fhir.resource import dumps
+from careloom.settings import settings_from
+from careloom.store import backup as keeping
+from careloom.store.doctor import examine
+
+_home = click.option(
+    "--home", type=click.Path(path_type=Path), help="Folder of the database, blobs and logs."
+)
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@_home
+def backup(path: Path, **options: Any) -> None:
+    """Write everything (database, blobs, a manifest with hashes) to PATH; careloom may go on running.
+
+    \b
+    careloom backup /backups/careloom-monday
+    """
+    click.echo(keeping.backup(settings_from(**options), path))
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path, exists=True))
+@_home
+def restore(path: Path, **options: Any) -> None:
+    """Bring a backup back into an empty home, after its hashes were checked.
+
+    \b
+    careloom restore /backups/careloom-monday --home /srv/careloom
+    """
+    click.echo(keeping.restore(settings_from(**options), path))
+
+
+@click.command()
+@_home
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def doctor(*, as_json: bool, **options: Any) -> None:
+    """Look at the machine and the store, and say what is wrong and what to do.
+
+    \b
+    careloom doctor
+    """
+    findings = examine(settings_from(**options))
+    for finding in findings:
+        if as_json:
+            click.echo(dumps({"name": finding.name, "ok": finding.ok, "sentence": finding.sentence}).decode())
+        else:
+            click.echo(f"{'ok    ' if finding.ok else 'FAILED'}  {finding.name}: {finding.sentence}")
+    sys.exit(0 if all(finding.ok for finding in findings) else 1)
