@@ -45,11 +45,10 @@ def _keys(record: Record) -> Iterator[str]:
     yield from (f"home {a.number} {a.street}" for a in addresses[:1] if a.street and a.number)
     if record.birth and record.birth.year:
         yield from (f"sounds {given[:3]} {family[:4]} {record.birth.year}" for family in families[:1])
-    yield from (
-        f"place-day {a.postal_code or a.city} {day}"
-        for a in addresses[:1]
-        if day and (a.postal_code or a.city)
-    )
+    for place in [a.postal_code or a.city for a in addresses[:1] if a.postal_code or a.city]:
+        if day:
+            yield f"place-day {place} {day}"
+        yield from (f"place-name {place} {name[:5]}" for name in (*families[:1], given) if name)
 
 
 def _day(birth: Birth | None) -> str:

@@ -87,7 +87,8 @@ def _accepted(why: Explanation, against: tuple[str, ...]) -> str:
         return ""
     # The person's number for life and the birth date, or the number and the names: the third may be wrong.
     fits_birth = not why.level("birth") and (same_given or same_family)
-    return "national-id" if same_birth or fits_birth or (same_given and same_family) else ""
+    fits_name = same_given and (same_family or _is_household(why))
+    return "national-id" if same_birth or fits_birth or fits_name else ""
 
 
 def _objected(why: Explanation, against: tuple[str, ...]) -> Decision:
@@ -133,9 +134,11 @@ def objections(one: Record, two: Record, why: Explanation) -> tuple[str, ...]:
 
 def _is_same_but_number(why: Explanation) -> bool:
     # Two people of one name, born on one day, do not live in one street: the number is wrong.
-    is_near = why.level("address") == "street" or why.level("place") == "postal_code" or _is_household(why)
     is_name_certain = why.level("given") in {"exact", "swapped"} and why.level("family") in _SAME_FAMILY
-    return is_near and is_name_certain and why.level("birth") in {"exact", "swapped", "same_month"}
+    if _is_household(why):
+        return is_name_certain and why.level("birth") in {"exact", "swapped", "same_month", "digit"}
+    is_near = why.level("address") == "street" or why.level("place") == "postal_code"
+    return is_near and is_name_certain and why.level("birth") in {"exact", "swapped"}
 
 
 def has_issued_conflict(one: Record, two: Record) -> bool:
