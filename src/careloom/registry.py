@@ -28,6 +28,7 @@ TIMERS: dict[str, str] = {
 """Timer -> `f(now, read, *, escalate_after_minutes) -> list[Resource]`; asked about once a second of the running clock."""
 
 CHECKS: dict[str, str] = {
+    "identity": "careloom.verify.identity:figures",
     "v2-ledger": "careloom.verify.v2_ledger:check",
 }
 """Check of `careloom verify` -> `f(settings) -> list[Figure]`."""

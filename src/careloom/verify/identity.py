@@ -1,7 +1,8 @@
 """verify.identity: how well one person is told from another: on public truth, and in a town with twins and juniors.
 
 Room: verify. Figures of a set: pairwise precision, recall and F1 of the Persons that come out; `answered` is the F1
-if a steward answers every review item rightly. No weight was fitted to these sets. docs/reference/identity.md
+if a steward answers every review item rightly. Thresholds and rules were changed while FEBRL4 and the town were looked
+at, so figures on them are not held out.
 """
 
 from __future__ import annotations
