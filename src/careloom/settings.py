@@ -65,10 +65,11 @@ def settings_from(environment: Mapping[str, str] | None = None, **overrides: obj
     environment = os.environ if environment is None else environment
     values: dict[str, object] = {}
     for setting in fields(Settings):
-        text = environment.get(f"CARELOOM_{setting.name.upper()}")
-        if text is not None:
-            values[setting.name] = _typed(str(setting.type), text)
-    values.update({name: value for name, value in overrides.items() if value is not None})
+        given = overrides.get(setting.name)
+        if given is None:
+            given = environment.get(f"CARELOOM_{setting.name.upper()}")
+        if given is not None:
+            values[setting.name] = _typed(str(setting.type), given) if isinstance(given, str) else given
     return Settings(**values)  # pyright: ignore[reportArgumentType]
 
 

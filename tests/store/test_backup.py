@@ -111,3 +111,11 @@ def test_the_doctor_says_so_when_the_database_does_not_answer(tmp_path: Path) ->
     (database,) = [finding for finding in findings if finding.name == "database"]
     assert not database.ok
     assert "does not answer" in database.sentence
+
+
+def test_a_home_that_was_never_started_comes_back_as_one_that_starts(
+    homes: tuple[Settings, Settings], tmp_path: Path
+) -> None:
+    _, empty = homes
+    backup(empty, tmp_path / "nothing")
+    assert "Restored" in restore(empty, tmp_path / "nothing")

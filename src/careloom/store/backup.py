@@ -101,10 +101,11 @@ def restore(settings: Settings, path: Path) -> str:
             )
         _copy_blobs(Blobs(path / "blobs"), Blobs(settings.home / "blobs"))
         _undump(server.url, path / DUMP)
+        # First of all: the backup may be of an older careloom, or of a home that was never started.
+        database.migrate()
         with database.connection() as connection:
             feed.rebase(connection)
             connection.execute(AFTER_SEALS)
-        database.migrate()
         with database.connection() as connection:
             broken = verify_chain(connection)
             (events,) = cast("tuple[int]", connection.execute("SELECT count(*) FROM event").fetchone())
