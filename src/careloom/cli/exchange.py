@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
+from careloom.cli import options as shared
 from careloom.cli.opened import opened
 from careloom.connect import load as loading
 from careloom.connect.content import arrivals
@@ -30,7 +31,7 @@ from careloom.settings import settings_from
     "--source", default="", help="Source of the files (default: MSH-3 and MSH-4 name it; FHIR: files)."
 )
 @click.option("--workers", type=int, help="Processes (default: one for each core).")
-@click.option("--home", help="Folder of the database, blobs and logs.")
+@shared.home
 def load(paths: tuple[Path, ...], source: str, **options: Any) -> None:
     """Take in FHIR bundles, NDJSON, HL7 v2 files, folders and archives (zip, tar, gz, zst).
 

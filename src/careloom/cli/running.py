@@ -5,29 +5,22 @@ Room: cli.
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import click
 
+from careloom.cli import options as shared
 from careloom.cli.supervisor import Supervisor, stop_running
-from careloom.settings import Settings, settings_from
+from careloom.settings import settings_from
 
-_home = click.option(
-    "--home", type=click.Path(path_type=Path), help="Folder of the database, blobs and logs."
-)
 _port = click.option("--port", type=int, help="Port of the web server (default 8080).")
 _mllp = click.option("--mllp-port", type=int, help="Port of the HL7 v2 listener (default 2575; 0: none).")
 _host = click.option("--host", help="Address to bind (default 127.0.0.1).")
 
 
-def settings_of(**options: Any) -> Settings:
-    """Settings from the environment and the options that were given."""
-    return settings_from(**options)
-
-
 @click.command()
-@_home
+@shared.home
 @_host
 @_port
 @_mllp
@@ -40,24 +33,24 @@ def up(**options: Any) -> None:
     careloom up --port 9000 --mllp-port 6661
     careloom up --database-url postgresql://care@db.local/care
     """
-    Supervisor(settings_of(**options)).run()
+    Supervisor(settings_from(**options)).run()
 
 
 @click.command()
-@_home
+@shared.home
 def stop(**options: Any) -> None:
     """Stop the careloom that runs in this home, database included.
 
     \b
     careloom stop
     """
-    settings = settings_of(**options)
+    settings = settings_from(**options)
     stopped = stop_running(settings)
     click.echo(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running.")
 
 
 @click.command()
-@_home
+@shared.home
 @_host
 @_port
 @_mllp
@@ -72,7 +65,7 @@ def demo(people: int, seed: int, speed: float, *, fresh: bool, **options: Any) -
     careloom demo
     careloom demo --people 50 --speed 120
     """
-    base = settings_of(**options)
+    base = settings_from(**options)
     home = base.home if options.get("home") else base.home / "demo"
-    settings = settings_of(**{**options, "home": home, "demo": True})
+    settings = replace(base, home=home, demo=True)
     Supervisor(settings, hospital=(people, seed, speed), fresh=fresh).run()

@@ -11,19 +11,16 @@ from typing import Any
 
 import click
 
+from careloom.cli import options as shared
 from careloom.fhir.resource import dumps
 from careloom.settings import settings_from
 from careloom.store import backup as keeping
 from careloom.store.doctor import examine
 
-_home = click.option(
-    "--home", type=click.Path(path_type=Path), help="Folder of the database, blobs and logs."
-)
-
 
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path))
-@_home
+@shared.home
 def backup(path: Path, **options: Any) -> None:
     """Write everything (database, blobs, a manifest with hashes) to PATH; careloom may go on running.
 
@@ -35,7 +32,7 @@ def backup(path: Path, **options: Any) -> None:
 
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path, exists=True))
-@_home
+@shared.home
 def restore(path: Path, **options: Any) -> None:
     """Bring a backup back into an empty home, after its hashes were checked.
 
@@ -46,7 +43,7 @@ def restore(path: Path, **options: Any) -> None:
 
 
 @click.command()
-@_home
+@shared.home
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def doctor(*, as_json: bool, **options: Any) -> None:
     """Look at the machine and the store, and say what is wrong and what to do.

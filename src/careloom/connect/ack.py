@@ -83,7 +83,7 @@ def verdict_of(outcome: Receipt | BaseException) -> Verdict:
     if isinstance(outcome, Receipt):
         if outcome.status != "quarantined":
             return Verdict("CA", "AA")
-        issues = tuple(issue for issue in outcome.issues if issue.severity in {"error", "fatal"})
+        issues = tuple(issue for issue in outcome.issues if issue.is_error)
         if any(issue.code == "not-supported" for issue in issues):
             return Verdict("CR", "AR", issues)
         return Verdict(

@@ -53,6 +53,15 @@ class Issue:
     expression: str = ""
     severity: Severity = "error"
 
+    @property
+    def is_error(self) -> bool:
+        """True if work cannot go on with it; a warning or information stands beside work that was done.
+
+        >>> Issue("value", "Odd.", severity="warning").is_error
+        False
+        """
+        return self.severity in {"error", "fatal"}
+
 
 class OutcomeError(Exception):
     """Work cannot go on; carries the issues that say why.

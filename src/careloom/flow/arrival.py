@@ -89,7 +89,7 @@ def _take_in(connection: Connection, settings: Settings, event: Event, now: date
         # A slip in a mapper must not stop the feed: the bytes are kept, and a person sees which message it was.
         log.error("event_mapping_failed", event_id=event.id, error=place_of(error))  # noqa: TRY400 - a traceback may hold values
         issues = (Issue("exception", f"The map for {event.kind} failed ({type(error).__name__})."),)
-    is_bad = any(issue.severity in {"error", "fatal"} for issue in issues)
+    is_bad = any(issue.is_error for issue in issues)
     status: EventStatus = "quarantined" if is_bad else "done"
     events.settle(connection, event.id, status, issues, conversion.ledger, conversion.agent)
     outcome = 4 if is_bad else 0
@@ -108,11 +108,11 @@ def _commit_event(
         raise OutcomeError(Issue("not-supported", f"No map is registered for messages of kind {event.kind}."))
     read = Reader(connection, STATION)
     conversion: Conversion = load(target)(event, read.resource, zone=ZoneInfo(settings.time_zone))
-    if any(issue.severity in {"error", "fatal"} for issue in conversion.issues):
+    if any(issue.is_error for issue in conversion.issues):
         raise OutcomeError(*conversion.issues)
     resources = merged(conversion.stated, read.resource)
     issues = [issue for resource in resources for issue in validate(resource)]
-    if any(issue.severity in {"error", "fatal"} for issue in issues):
+    if any(issue.is_error for issue in issues):
         raise OutcomeError(*issues)
     origin = Origin(now, event.source, conversion.agent, event.id)
     done = commit(connection, [Write(resource) for resource in resources], origin)

@@ -70,7 +70,7 @@ def checked(body: bytes, rtype: str = "") -> Resource:
     if rtype and resource.get("resourceType") != rtype:
         text = f"The body must be a {rtype}, as the address says."
         raise OutcomeError(Issue("invalid", text, "resourceType"))
-    issues = [issue for issue in validate(resource) if issue.severity in {"error", "fatal"}]
+    issues = [issue for issue in validate(resource) if issue.is_error]
     if issues:
         raise OutcomeError(*issues)
     return resource

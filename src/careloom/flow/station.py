@@ -99,7 +99,7 @@ def _offer(connection: Connection, name: str, change: feed.Change, read: Reader,
 
 
 def _commit(connection: Connection, resources: list[Resource], origin: Origin) -> list[Committed]:
-    issues = [issue for resource in resources for issue in validate(resource) if issue.severity == "error"]
+    issues = [issue for resource in resources for issue in validate(resource) if issue.is_error]
     if issues:
         raise OutcomeError(*issues)
     writes = [Write(resource, if_match=_version_read(resource)) for resource in resources]

@@ -61,13 +61,13 @@ def _counted(name: str, body: bytes) -> Counter[str]:
     known: dict[tuple[str, str], Resource] = {}
     event = Event(1, "sample", "hl7v2", body, name, RECEIVED, "received")
     conversion = to_resources(event, lambda rtype, id_: known.get((rtype, id_)))
-    if any(issue.severity in {"error", "fatal"} for issue in conversion.issues):
+    if any(issue.is_error for issue in conversion.issues):
         counts["quarantined"] += 1
         counts["without_reason"] += not all(issue.text for issue in conversion.issues)
         return counts
     counts["converted"] += 1
     for stated in conversion.stated:
-        counts["invalid_resources"] += any(issue.severity == "error" for issue in validate(stated.resource))
+        counts["invalid_resources"] += any(issue.is_error for issue in validate(stated.resource))
     fields = sum(1 for _ in parse(body).leaves())
     counts["fields"] += fields
     counts.update(line.fate for line in conversion.ledger)

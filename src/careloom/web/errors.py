@@ -53,7 +53,7 @@ def status_of(issues: Sequence[Issue]) -> int:
     >>> status_of([Issue("informational", "By the way.", severity="information"), Issue("deleted", "Gone.")])
     410
     """
-    errors = [issue for issue in issues if issue.severity in {"fatal", "error"}]
+    errors = [issue for issue in issues if issue.is_error]
     return STATUS[(errors or list(issues))[0].code] if issues else 500
 
 

@@ -241,7 +241,7 @@ def _forget_targets(reading: Reading, path: str) -> None:
 
 
 def _has_error(reading: Reading) -> bool:
-    return any(issue.severity in {"error", "fatal"} for issue in reading.issues)
+    return any(issue.is_error for issue in reading.issues)
 
 
 def _refused(reading: Reading) -> Conversion:

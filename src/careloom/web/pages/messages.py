@@ -96,9 +96,7 @@ def _time(call: Call, text: str) -> datetime | None:
 
 def _row(call: Call, line: EventLine) -> Row:
     title, tone = STATUSES.get(line.status, (line.status, ""))
-    first = next((issue for issue in line.issues if issue.severity in {"error", "fatal"}), None) or next(
-        iter(line.issues), None
-    )
+    first = next((issue for issue in line.issues if issue.is_error), None) or next(iter(line.issues), None)
     issue = f"{first.expression}: {first.text}" if first and first.expression else first.text if first else ""
     return Row(
         id=line.id,
