@@ -6,13 +6,16 @@ from datetime import UTC, datetime
 
 import pytest
 
+from careloom.fhir.facts import choices, resource_types
 from careloom.fhir.resource import dumps
 from careloom.flow import Flow
+from careloom.flow.arrival import merged
 from careloom.settings import Settings
 from careloom.store import events
 from careloom.store.actor import STATION, Actor
 from careloom.store.database import Database
 from careloom.store.event import Arrival
+from careloom.store.ledger import Stated
 from careloom.store.read import Reader
 
 ENGINEER = Actor("ida", frozenset({"integration"}))
@@ -86,3 +89,20 @@ def test_no_line_of_the_log_holds_a_name(flow: Flow, capsys: pytest.CaptureFixtu
     flow.accept(Arrival("ehr", "hl7v2", ADMISSION.replace(b"19800101", b"not a date"), "MSG-2"))
     captured = capsys.readouterr()
     assert "zyzzyva" not in (captured.out + captured.err).lower()
+
+
+@pytest.mark.parametrize("rtype", sorted(name for name in resource_types() if choices(name)))
+def test_a_mention_never_gives_a_known_choice_element_a_second_type(rtype: str) -> None:
+    for key, choice in choices(rtype).items():
+        others = [other for other, of in choices(rtype).items() if of == choice and other != key]
+        for held in (key, f"_{key}"):
+            known = {"resourceType": rtype, "id": "1", held: {}}
+            said = {"resourceType": rtype, "id": "1", "language": "de", "_" + others[0]: {}}
+            mention = Stated(said | dict.fromkeys(others, {}), "partial")
+            assert merged((mention,), lambda *_, known=known: known) == [known | {"language": "de"}]
+
+
+def test_a_mention_fills_the_other_half_of_a_choice_that_is_known() -> None:
+    known = {"resourceType": "Patient", "id": "1", "deceasedDateTime": "2026-03-01"}
+    mention = Stated({"resourceType": "Patient", "id": "1", "_deceasedDateTime": {"id": "a"}}, "partial")
+    assert merged((mention,), lambda *_: known) == [known | {"_deceasedDateTime": {"id": "a"}}]

@@ -7,6 +7,7 @@ once, at first use (about 20 ms).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from typing import NamedTuple
@@ -109,6 +110,31 @@ def children(owner: str, name: str) -> list[Child]:
     if choice is None:
         return []
     return [Child(name + kind[0].upper() + kind[1:], kind, choice) for kind in choice.types]
+
+
+@cache
+def choices(owner: str) -> dict[str, str]:
+    """JSON key -> the choice element that it is one type of; the keys of other elements are absent.
+
+    >>> choices("Patient")["deceasedDateTime"]
+    'deceased'
+    """
+    names = [name.removesuffix("[x]") for name in facts().elements.get(owner, {}) if name.endswith("[x]")]
+    return {child.key: name for name in names for child in children(owner, name)}
+
+
+def has_other_choice(resource: Mapping[str, object], key: str) -> bool:
+    """True if the resource holds another type of the choice element that `key` is of: a second must not join it.
+
+    >>> has_other_choice({"resourceType": "Patient", "deceasedBoolean": True}, "deceasedDateTime")
+    True
+    """
+    of = choices(str(resource.get("resourceType", "")))
+    plain = key.removeprefix("_")
+    choice = of.get(plain)
+    return choice is not None and any(
+        of.get(bare) == choice and bare != plain for bare in (other.removeprefix("_") for other in resource)
+    )
 
 
 def _content(owner: str, name: str, element: Element) -> str:

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
+from careloom.fhir.facts import has_other_choice
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import Resource
 from careloom.fhir.validate import validate
@@ -139,6 +140,9 @@ def merged(stated: tuple[Stated, ...], current: Callable[[str, str], Resource | 
 
 
 def _absent(mention: Resource, known: Resource) -> Resource:
-    # A choice (value[x]) that is known with another type must not gain a second one: such types share no key, so a
-    # partial mention never carries one.
-    return {name: value for name, value in mention.items() if name not in known}
+    # A choice (value[x]) that is known with one type must not gain a second.
+    return {
+        name: value
+        for name, value in mention.items()
+        if name not in known and not has_other_choice(known, name)
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -180,3 +181,22 @@ def test_arbitrary_bytes_raise_nothing(raw: bytes) -> None:
     event = Event(1, "ehr", "hl7v2", b"MSH|^~\\&|" + raw, "", datetime(2024, 1, 1, tzinfo=UTC), "received")
     conversion = to_resources(event, lambda _type, _id: None)
     assert conversion.stated or conversion.issues
+
+
+@pytest.mark.parametrize(
+    ("plan", "classes"),
+    [
+        ("P1^Gold", {"value": "P1", "name": "Gold"}),
+        ("P1", {"value": "P1"}),
+        ("^Gold", {"value": "Gold"}),
+        ("^^L", None),
+    ],
+)
+def test_a_plan_known_by_its_name_alone_is_a_class_with_a_value(plan: str, classes: Any):
+    hospital = Hospital()
+    hospital.hear(
+        f"MSH|^~\\&|A|B|||20240301||ADT^A01|1|P|2.5\nPID|1||7^^^A\nPV1|1|I\nIN1|1|{plan}|9^^^X|Payor"
+    )
+    found = hospital.one("Coverage").get("class", [None])
+    assert [each and {k: v for k, v in each.items() if k != "type"} for each in found] == [classes]
+    assert all(each is None or each["type"]["coding"][0]["code"] == "plan" for each in found)

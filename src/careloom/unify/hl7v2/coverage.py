@@ -5,14 +5,31 @@ Room: unify. May import: store, fhir. Standard: HL7 v2.9 chapter 6.5.6 (IN1), 6.
 
 from __future__ import annotations
 
-from careloom.unify.hl7v2.mapping import Element, cells, map_segment
+from typing import Any
+
+from careloom.unify.hl7v2.datatypes import string, token
+from careloom.unify.hl7v2.mapping import Element, cells, converter, map_segment
 from careloom.unify.hl7v2.message import Segment
-from careloom.unify.hl7v2.reading import Made, Reading
+from careloom.unify.hl7v2.reading import Cell, Made, Reading
 from careloom.unify.hl7v2.scene import Scene
-from careloom.unify.hl7v2.tables import TERMINOLOGY
+from careloom.unify.hl7v2.tables import TERMINOLOGY, Vocabulary
 
 _SELF = frozenset({"SEL", "SELF", "S", "18"})
 _NO_COVERAGE = "no IN1 stands before it"
+
+
+@converter("CWE[class]")
+def plan_class(reading: Reading, cell: Cell, path: str, _vocabulary: Vocabulary | None = None) -> Any:
+    """A class of a Coverage: R4 asks for a value, so that a plan known by its name alone has the name as value."""
+    sent, shown = cell.part(1), cell.part(2)
+    value = token(reading, sent, f"{path}.value") if sent else None
+    name = string(reading, shown, f"{path}.name" if value else f"{path}.value") if shown else None
+    for number, part in cell.parts():
+        if number > 2:  # noqa: PLR2004
+            reading.keep(part, "a class holds one value and its name")
+    if value and name:
+        return {"value": value, "name": name}
+    return {"value": value or name} if value or name else None
 
 
 def on_guarantor(scene: Scene, index: int, segment: Segment) -> None:

@@ -260,15 +260,6 @@ def concept_string(
     return None
 
 
-@converter("CWE[display]")
-def concept_display(
-    reading: Reading, cell: Cell, path: str, _vocabulary: Vocabulary | None = None
-) -> str | None:
-    """The text that stands beside a code."""
-    part = None if isinstance(cell.tree, str) else cell.part(2)
-    return string(reading, part, path) if part else None
-
-
 @converter("CWE[race]")
 def race(reading: Reading, cell: Cell, path: str, vocabulary: Vocabulary | None) -> Any:
     """The parts of the US Core race and ethnicity extensions: an OMB category, else a text."""

@@ -13,6 +13,7 @@ from typing import Literal
 from urllib.parse import quote
 from uuid import NAMESPACE_URL, uuid5
 
+from careloom.fhir.facts import has_other_choice
 from careloom.fhir.outcome import Issue
 from careloom.fhir.resource import Resource
 from careloom.store.ledger import Fate, LedgerLine
@@ -21,8 +22,6 @@ from careloom.unify.hl7v2.message import NULL, Message, Position, Tree, is_empty
 NOT_IN_MAP = "not in the map"
 """The reason of a leaf that no table row names: counted apart, since nobody decided it."""
 CLASH = "R4 holds one of these, and an earlier field or repetition gave it"
-_CHOICES = ("multipleBirth", "deceased")
-"""Choice elements of the resources that several messages or segments fill."""
 Extent = Literal["whole", "partial"]
 Element = dict[str, object]
 
@@ -200,12 +199,6 @@ class Reading:
         )
 
 
-def has_choice(resource: Resource, name: str) -> bool:
-    """True when the resource holds another type of the same choice element (deceasedBoolean, deceasedDateTime)."""
-    base = next((choice for choice in _CHOICES if name.startswith(choice)), None)
-    return base is not None and any(other.startswith(base) and other != name for other in resource)
-
-
 @lru_cache(maxsize=32768)
 def _id(source: str, rtype: str, key: tuple[str, ...]) -> str:
     return str(uuid5(NAMESPACE_URL, f"urn:careloom:{source}:{rtype}:{'|'.join(quote(part) for part in key)}"))
@@ -216,7 +209,7 @@ def _absorb(reading: Reading, known: Made, other: Resource, start: int) -> None:
     moves: dict[str, str | None] = {}
     for name, value in other.items():
         here = f"{known.path}.{name}"
-        if name not in known.resource and has_choice(known.resource, name):
+        if name not in known.resource and has_other_choice(known.resource, name):
             moves[here] = None
             continue
         mine = known.resource.setdefault(name, value)

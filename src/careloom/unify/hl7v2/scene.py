@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from careloom.fhir.facts import has_other_choice
 from careloom.fhir.outcome import Issue
 from careloom.unify.hl7v2.mapping import Element
 from careloom.unify.hl7v2.message import Segment
-from careloom.unify.hl7v2.reading import Extent, Made, Reading, has_choice
+from careloom.unify.hl7v2.reading import Extent, Made, Reading
 from careloom.unify.hl7v2.tables import Trigger
 from careloom.unify.hl7v2.times import Moment
 
@@ -118,7 +119,7 @@ def overlay(made: Made, current: Element | None, unite: tuple[str, ...] = ("exte
     for name, value in current.items():
         if name in {"id", "meta", "resourceType"}:
             continue
-        if name not in mine and not has_choice(mine, name):
+        if name not in mine and not has_other_choice(mine, name):
             mine[name] = value
         elif name in unite and isinstance(value, list):
             urls = {item.get("url") for item in mine[name] if name == "extension"}
