@@ -65,6 +65,17 @@ def test_a_malformed_message_is_kept_in_quarantine_with_a_reason_and_states_noth
         assert events.event(connection, receipt.event_id, ENGINEER).status == "quarantined"
 
 
+def test_a_message_whose_map_finds_an_error_keeps_its_ledger_in_quarantine(flow: Flow) -> None:
+    nobody = ADMISSION.replace(b"4711^^^WEST^MR", b"")
+    receipt = flow.accept(Arrival("ehr", "hl7v2", nobody, "MSG-1"))
+    assert receipt.status == "quarantined"
+    assert any(issue.is_error for issue in receipt.issues)
+    with flow.database.connection() as connection:
+        fates = {line.where: line.fate for line in events.ledger(connection, receipt.event_id, ENGINEER)}
+    assert any(where.startswith("PID-5") for where in fates)
+    assert count(flow, "Patient") == 0
+
+
 def test_a_message_of_an_unknown_kind_is_kept(flow: Flow) -> None:
     assert flow.accept(Arrival("lab", "smoke-signal", b"puff", "1")).status == "quarantined"
 

@@ -35,6 +35,9 @@ from careloom.store.turn import take_turn
 
 log = structlog.get_logger()
 
+FILES = frozenset({"fhir", "ndjson"})
+"""Kinds of arrival that are FHIR already."""
+
 
 def accept(database: Database, settings: Settings, arrival: Arrival, now: datetime) -> Receipt:
     """Keep and take in; return the receipt. Raises OutcomeError only if the arrival could not even be kept."""
@@ -82,7 +85,11 @@ def _take_in(connection: Connection, settings: Settings, event: Event, now: date
     changed = 0
     try:
         with connection.transaction():
-            conversion, changed = _commit_event(connection, settings, event, now)
+            if event.kind in FILES:
+                conversion, changed = commit_file(connection, event, now)
+            else:
+                conversion = _converted(connection, settings, event)
+                changed = _committed(connection, conversion, event, now)
         issues = conversion.issues
     except OutcomeError as error:
         issues = conversion.issues + error.issues
@@ -99,25 +106,27 @@ def _take_in(connection: Connection, settings: Settings, event: Event, now: date
     return Receipt(event.id, status, issues=issues, resources=changed)
 
 
-def _commit_event(
-    connection: Connection, settings: Settings, event: Event, now: datetime
-) -> tuple[Conversion, int]:
-    if event.kind in {"fhir", "ndjson"}:
-        return commit_file(connection, event, now)
+def _converted(connection: Connection, settings: Settings, event: Event) -> Conversion:
     target = MAPPERS.get(event.kind)
     if target is None:
         raise OutcomeError(Issue("not-supported", f"No map is registered for messages of kind {event.kind}."))
-    read = Reader(connection, STATION)
-    conversion: Conversion = load(target)(event, read.resource, zone=ZoneInfo(settings.time_zone))
+    conversion: Conversion = load(target)(
+        event, Reader(connection, STATION).resource, zone=ZoneInfo(settings.time_zone)
+    )
+    return conversion
+
+
+def _committed(connection: Connection, conversion: Conversion, event: Event, now: datetime) -> int:
+    """Commit what a conversion without errors states; return how many versions it made."""
     if any(issue.is_error for issue in conversion.issues):
-        raise OutcomeError(*conversion.issues)
-    resources = merged(conversion.stated, read.resource)
+        return 0
+    resources = merged(conversion.stated, Reader(connection, STATION).resource)
     issues = [issue for resource in resources for issue in validate(resource)]
     if any(issue.is_error for issue in issues):
         raise OutcomeError(*issues)
     origin = Origin(now, event.source, conversion.agent, event.id)
     done = commit(connection, [Write(resource) for resource in resources], origin)
-    return conversion, sum(one.is_changed for one in done)
+    return sum(one.is_changed for one in done)
 
 
 def merged(stated: tuple[Stated, ...], current: Callable[[str, str], Resource | None]) -> list[Resource]:

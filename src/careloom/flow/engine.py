@@ -15,9 +15,11 @@ import structlog
 from careloom.connect import folder, mllp
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.flow import Flow
+from careloom.logs import place_of
 from careloom.registry import STATIONS, TIMERS
 from careloom.settings import Settings
 from careloom.store import audit, feed
+from careloom.store.maintenance import Upkeep
 
 log = structlog.get_logger()
 
@@ -26,6 +28,9 @@ IDLE_WAIT_S = 1.0
 
 TIMER_EVERY_S = 1.0
 
+UPKEEP_EVERY_S = 300.0
+"""How often the store is asked whether it needs a sweep or a new dictionary."""
+
 
 def run(settings: Settings, flow: Flow, leaving: threading.Event) -> None:
     """Run until `leaving` is set. Raises OutcomeError if a listener cannot start."""
@@ -33,6 +38,7 @@ def run(settings: Settings, flow: Flow, leaving: threading.Event) -> None:
     threads = [
         _thread("stations", lambda: _stations(flow, leaving), failures, leaving),
         _thread("timers", lambda: _timers(flow, leaving), failures, leaving),
+        _thread("upkeep", lambda: _upkeep(flow, leaving), failures, leaving),
         _thread("audit", lambda: audit.seal_until(flow.database, leaving), failures, leaving),
     ]
     if settings.mllp_port:
@@ -46,7 +52,11 @@ def run(settings: Settings, flow: Flow, leaving: threading.Event) -> None:
     for thread in threads:
         thread.join(10)
     if failures:
-        raise OutcomeError(Issue("exception", f"The engine stopped: {failures[0]}")) from failures[0]
+        raise OutcomeError(Issue("exception", f"The engine stopped: {_said(failures[0])}")) from failures[0]
+
+
+def _said(error: BaseException) -> str:
+    return str(error) if isinstance(error, OutcomeError) else place_of(error)
 
 
 def _thread(
@@ -82,6 +92,15 @@ def _timers(flow: Flow, leaving: threading.Event) -> None:
     while not leaving.wait(TIMER_EVERY_S):
         for name in TIMERS:
             _guarded(flow.run_timer, name)
+
+
+def _upkeep(flow: Flow, leaving: threading.Event) -> None:
+    upkeep = Upkeep()
+    while not leaving.wait(UPKEEP_EVERY_S):
+        with flow.database.connection() as connection:
+            done = upkeep.keep(connection, flow.clock())
+        if any(done):
+            log.info("store_maintained", dictionaries=done.dictionaries, swept=done.swept)
 
 
 def _guarded(step: Callable[[str], int], name: str) -> int:

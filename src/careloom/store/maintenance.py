@@ -23,6 +23,12 @@ left join (select rtype, max(rows) as rows from dictionary group by rtype) d usi
 where r.rows >= greatest(%s, %s * coalesce(d.rows, 0)) order by r.rtype"""
 
 
+WRITTEN_TO_HISTORY = "select n_tup_ins from pg_stat_user_tables where relname = 'hist'"
+
+REPLACED = 10_000
+"""So many versions replaced since the last sweep make another one worth its reading of the side tables."""
+
+
 class Maintained(NamedTuple):
     """What was done."""
 
@@ -30,12 +36,26 @@ class Maintained(NamedTuple):
     swept: int
 
 
-def maintain(connection: Connection, now: datetime) -> Maintained:
-    """Train the dictionaries that are due, and sweep search values of versions that are no longer current."""
-    codec = session_of(connection).codec
-    due = connection.execute(DUE, [ROWS_TO_TRAIN, GROWTH]).fetchall()
-    trained = [train(connection, codec, rtype, now) for (rtype,) in due]
-    return Maintained(sum(number is not None for number in trained), sweep(connection))
+class Upkeep:
+    """Maintains when enough has changed since it last did; at its first call anyway."""
+
+    def __init__(self) -> None:
+        self._replaced = -REPLACED
+
+    def keep(self, connection: Connection, now: datetime) -> Maintained:
+        """Train the dictionaries that are due; sweep, if many versions were replaced."""
+        codec = session_of(connection).codec
+        due = connection.execute(DUE, [ROWS_TO_TRAIN, GROWTH]).fetchall()
+        trained = [train(connection, codec, rtype, now) for (rtype,) in due]
+        return Maintained(sum(number is not None for number in trained), self._swept(connection))
+
+    def _swept(self, connection: Connection) -> int:
+        # The counter starts again after a crash of the server: lower means anew.
+        [(replaced,)] = connection.execute(WRITTEN_TO_HISTORY).fetchall()
+        if 0 <= replaced - self._replaced < REPLACED:
+            return 0
+        self._replaced = replaced
+        return sweep(connection)
 
 
 def sweep(connection: Connection) -> int:
