@@ -109,7 +109,7 @@ def test_a_mention_never_gives_a_known_choice_element_a_second_type(rtype: str) 
         for held in (key, f"_{key}"):
             known = {"resourceType": rtype, "id": "1", held: {}}
             said = {"resourceType": rtype, "id": "1", "language": "de", "_" + others[0]: {}}
-            mention = Stated(said | dict.fromkeys(others, {}), "partial")
+            mention = Stated(said | {other: {} for other in others}, "partial")
             assert merged((mention,), lambda *_, known=known: known) == [known | {"language": "de"}]
 
 
