@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import random
 from datetime import UTC, datetime
 
 import pytest
@@ -101,7 +103,7 @@ def test_a_batch_answers_each_entry_by_itself(flow: Flow) -> None:
     answer = loads(
         flow.transact(bundle(entry(PATIENT | {"gender": "?"}), entry(PATIENT), kind="batch"), CLINIC)
     )
-    assert [entry["response"]["status"] for entry in answer["entry"]] == ["400", "201 Created"]
+    assert [entry["response"]["status"] for entry in answer["entry"]] == ["422", "201 Created"]
 
 
 def test_a_nurse_may_not_write_clinical_data(flow: Flow) -> None:
@@ -114,3 +116,13 @@ def test_a_get_in_a_transaction_sees_what_the_transaction_wrote(flow: Flow) -> N
     get = {"request": {"method": "GET", "url": "Patient/seven"}}
     answer = loads(flow.transact(bundle(entry(patient, "PUT", "Patient/seven"), get), CLINIC))
     assert answer["entry"][1]["resource"]["gender"] == "female"
+
+
+def test_an_event_too_large_for_a_row_is_kept_as_a_blob_by_every_way_in(flow: Flow) -> None:
+    noise = base64.b64encode(random.Random(1).randbytes(events.INLINE_LIMIT * 2)).decode()
+    binary = {"resourceType": "Binary", "contentType": "text/plain", "data": noise}
+    flow.create("Binary", dumps(binary), CLINIC)
+    flow.update("Binary", "large", dumps(binary | {"id": "large"}), CLINIC)
+    flow.transact(bundle(entry(binary | {"language": "en"})), CLINIC)
+    flow.transact(bundle(entry(binary | {"language": "de"}), kind="batch"), CLINIC)
+    assert len(list(flow.blobs.names())) == 4

@@ -8,7 +8,7 @@ and what to do, and never holds a patient's value.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -43,6 +43,41 @@ IssueCode = Literal[
 ]
 Severity = Literal["fatal", "error", "warning", "information"]
 
+STATUS: dict[IssueCode, int] = {
+    "invalid": 400,
+    "structure": 400,
+    "required": 400,
+    "value": 400,
+    "invariant": 422,
+    "code-invalid": 422,
+    "business-rule": 422,
+    "processing": 422,
+    "security": 403,
+    "login": 401,
+    "forbidden": 403,
+    "not-supported": 400,
+    "not-found": 404,
+    "deleted": 410,
+    "duplicate": 409,
+    "conflict": 412,
+    "lock-error": 503,
+    "multiple-matches": 412,
+    "too-long": 413,
+    "too-costly": 422,
+    "throttled": 429,
+    "exception": 500,
+    "transient": 503,
+    "incomplete": 503,
+    "timeout": 503,
+    "no-store": 507,
+    "informational": 500,
+}
+"""What a failed request answers, by the code of its first error (https://hl7.org/fhir/R4/http.html#Status-Codes).
+
+400: it cannot be read, or is no FHIR; 422: it is FHIR, and breaks a rule; 412: the version or the condition that the
+client named does not hold (R4 http, 3.1.0.5: not 409).
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Issue:
@@ -73,6 +108,16 @@ class OutcomeError(Exception):
     def __init__(self, *issues: Issue) -> None:
         self.issues = issues
         super().__init__(" ".join(issue.text for issue in issues))
+
+
+def status_of(issues: Sequence[Issue]) -> int:
+    """The HTTP status of what went wrong: the first error decides.
+
+    >>> status_of([Issue("informational", "By the way.", severity="information"), Issue("deleted", "Gone.")])
+    410
+    """
+    errors = [issue for issue in issues if issue.is_error]
+    return STATUS[(errors or list(issues))[0].code] if issues else 500
 
 
 def operation_outcome(issues: Iterable[Issue]) -> dict[str, Any]:

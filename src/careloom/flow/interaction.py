@@ -8,6 +8,7 @@ nothing behind.
 from __future__ import annotations
 
 import secrets
+from dataclasses import dataclass
 from datetime import datetime
 
 from careloom.fhir.outcome import Issue, OutcomeError
@@ -17,6 +18,7 @@ from careloom.flow.retry import retried
 from careloom.store import events
 from careloom.store.actor import Actor, may
 from careloom.store.audit import Access, record
+from careloom.store.blobs import Blobs
 from careloom.store.commit import Committed, Origin, Write, commit
 from careloom.store.database import Connection, Database
 from careloom.store.event import Arrival
@@ -26,22 +28,24 @@ Key = tuple[str, str]
 """(resource type, id)"""
 
 
-def create(database: Database, rtype: str, body: bytes, actor: Actor, now: datetime) -> Committed:
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What an interaction is done with: the database, the blobs of large Events, who asks, and when."""
+
+    database: Database
+    blobs: Blobs
+    actor: Actor
+    now: datetime
+
+
+def create(desk: Desk, rtype: str, body: bytes) -> Committed:
     """Commit a new resource under an id that careloom assigns. Raises OutcomeError."""
     resource = checked(body, rtype)
-    resource["id"] = new_id(now)
-    return _committed(database, Write(resource, body, "create"), body, actor, now)
+    resource["id"] = new_id(desk.now)
+    return _committed(desk, Write(resource, body, "create"), body)
 
 
-def update(
-    database: Database,
-    key: Key,
-    body: bytes | Resource,
-    actor: Actor,
-    now: datetime,
-    *,
-    if_match: int | None = None,
-) -> Committed:
+def update(desk: Desk, key: Key, body: bytes | Resource, *, if_match: int | None = None) -> Committed:
     """Commit a version of the resource with this type and id, or create it there. Raises OutcomeError."""
     rtype, id_ = key
     raw = body if isinstance(body, bytes) else dumps(body)
@@ -50,16 +54,14 @@ def update(
         raise OutcomeError(
             Issue("invalid", "The id in the body must be the id in the address.", f"{rtype}.id")
         )
-    return _committed(database, Write(resource, raw, "put", if_match), raw, actor, now)
+    return _committed(desk, Write(resource, raw, "put", if_match), raw)
 
 
-def delete(
-    database: Database, key: Key, actor: Actor, now: datetime, *, if_match: int | None = None
-) -> Committed:
+def delete(desk: Desk, key: Key, *, if_match: int | None = None) -> Committed:
     """Delete a resource; its versions stay in its history. Raises OutcomeError."""
     rtype, id_ = key
     write = Write({"resourceType": rtype, "id": id_}, None, "delete", if_match)
-    return _committed(database, write, b"", actor, now)
+    return _committed(desk, write, b"")
 
 
 def checked(body: bytes, rtype: str = "") -> Resource:
@@ -100,14 +102,15 @@ def new_id(now: datetime) -> str:
     return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
 
 
-def _committed(database: Database, write: Write, body: bytes, actor: Actor, now: datetime) -> Committed:
+def _committed(desk: Desk, write: Write, body: bytes) -> Committed:
+    actor, now = desk.actor, desk.now
     require_right(actor, write.resource["resourceType"])
 
     def once() -> Committed:
-        with database.connection() as connection:
+        with desk.database.connection() as connection:
             event_id = None
             if body:
-                receipt = events.keep(connection, Arrival(actor.id, "fhir", body), now)
+                receipt = events.keep(connection, Arrival(actor.id, "fhir", body), now, desk.blobs)
                 event_id = receipt.event_id
                 events.settle(connection, event_id, "done", agent="fhir")
             written = commit(connection, [write], Origin(now, actor.id, "fhir", event_id))

@@ -13,8 +13,9 @@ from urllib.parse import parse_qsl
 from careloom.fhir import bundle as bundles
 from careloom.fhir import query
 from careloom.fhir.bundle import Bundle, Entry
+from careloom.fhir.etag import etag, version_in
 from careloom.fhir.instant import instant
-from careloom.fhir.outcome import Issue, OutcomeError, operation_outcome
+from careloom.fhir.outcome import Issue, OutcomeError, operation_outcome, status_of
 from careloom.fhir.resource import dumps
 from careloom.flow.interaction import checked, new_id, require_right, require_visible
 from careloom.flow.retry import retried
@@ -22,6 +23,7 @@ from careloom.flow.searchset import searchset
 from careloom.store import events
 from careloom.store.actor import Actor
 from careloom.store.audit import Access, record
+from careloom.store.blobs import Blobs
 from careloom.store.commit import Committed, Origin, Write, commit
 from careloom.store.database import Connection, Database
 from careloom.store.event import Arrival
@@ -32,19 +34,19 @@ LIMIT = 100_000
 """Entries that one bundle may have."""
 
 
-def transact(database: Database, body: bytes, actor: Actor, source: str, now: datetime) -> bytes:
+def transact(database: Database, blobs: Blobs, arrival: Arrival, actor: Actor, now: datetime) -> bytes:
     """Run a transaction or batch; return the response Bundle. Raises OutcomeError; then nothing of it is stored."""
-    bundle = bundles.read(body)
+    bundle = bundles.read(arrival.body)
     if bundle.type not in {"transaction", "batch"}:
         raise OutcomeError(Issue("value", "Post a Bundle of type transaction or batch here.", "Bundle.type"))
     if len(bundle.entries) > LIMIT:
         raise OutcomeError(Issue("too-costly", f"A bundle may have {LIMIT:,} entries; send it in parts."))
     if bundle.type == "batch":
-        return _batch(database, bundle, Arrival(source, "fhir", body), actor, now)
+        return _batch(database, blobs, bundle, arrival, Origin(now, actor.id, AGENT), actor)
 
     def once() -> bytes:
         with database.connection() as connection:
-            event_id = events.keep(connection, Arrival(source, "fhir", body), now).event_id
+            event_id = events.keep(connection, arrival, now, blobs).event_id
             origin = Origin(now, actor.id, AGENT, event_id)
             answers = _transaction(connection, bundle.entries, actor, origin)
             record(connection, Access(now, actor.id, "transaction", event_id=event_id, number=len(answers)))
@@ -82,14 +84,18 @@ def _with_request(entry: Entry, id_: str) -> Entry:
     return replace(entry, method="PUT", url=f"{entry.rtype}/{id_}", id=id_)
 
 
-def _batch(database: Database, bundle: Bundle, arrival: Arrival, actor: Actor, now: datetime) -> bytes:
+def _batch(
+    database: Database, blobs: Blobs, bundle: Bundle, arrival: Arrival, origin: Origin, actor: Actor
+) -> bytes:
     with database.connection() as connection:
-        event_id = events.keep(connection, arrival, now).event_id
-        record(connection, Access(now, actor.id, "batch", event_id=event_id, number=len(bundle.entries)))
+        event_id = events.keep(connection, arrival, origin.now, blobs).event_id
+        record(
+            connection, Access(origin.now, actor.id, "batch", event_id=event_id, number=len(bundle.entries))
+        )
         events.settle(connection, event_id, "done", agent=AGENT)
     answers: dict[int, bytes] = {}
     for entry in bundles.ordered(bundle.entries):
-        answers |= _one_of_batch(database, entry, actor, Origin(now, actor.id, AGENT, event_id))
+        answers |= _one_of_batch(database, entry, actor, replace(origin, event_id=event_id))
     return _response("batch-response", answers)
 
 
@@ -101,29 +107,8 @@ def _one_of_batch(database: Database, entry: Entry, actor: Actor, origin: Origin
     try:
         return retried(once)
     except OutcomeError as error:
-        status = error.issues[0].code
-        outcome = {
-            "response": {
-                "status": BATCH_STATUS.get(status, "400"),
-                "outcome": operation_outcome(error.issues),
-            }
-        }
-        return {entry.index: dumps(outcome)}
-
-
-BATCH_STATUS = {
-    "not-found": "404",
-    "deleted": "410",
-    "conflict": "409",
-    "duplicate": "409",
-    "forbidden": "403",
-    "multiple-matches": "412",
-    "structure": "400",
-    "exception": "500",
-    "transient": "503",
-    "timeout": "503",
-}
-"""What stands in response.status of a batch entry that failed."""
+        response = {"status": str(status_of(error.issues)), "outcome": operation_outcome(error.issues)}
+        return {entry.index: dumps({"response": response})}
 
 
 def _transaction(
@@ -177,7 +162,7 @@ def _transaction_writes(
 def _write(entry: Entry, place: str, targets: dict[str, str], read: Reader, actor: Actor) -> Write:
     rtype, _, id_ = place.partition("/")
     require_right(actor, rtype)
-    version = _version(entry.if_match)
+    version = version_in(entry.if_match)
     if entry.method == "DELETE":
         return Write({"resourceType": rtype, "id": id_}, None, "delete", version)
     if entry.method == "PATCH" or entry.body is None:
@@ -248,7 +233,7 @@ def _read(entry: Entry, read: Reader) -> bytes:
         )
     response = {
         "status": "200 OK",
-        "etag": f'W/"{stored.version}"',
+        "etag": etag(stored.version),
         "lastModified": instant(stored.last_updated),
     }
     return b'{"resource":%b,"response":%b}' % (stored.body, dumps(response))
@@ -269,15 +254,6 @@ def _written(answer: Committed) -> bytes:
 def _response(kind: str, answers: Mapping[int, bytes]) -> bytes:
     entries = b",".join([answers[index] for index in sorted(answers)])
     return b'{"resourceType":"Bundle","type":"%b","entry":[%b]}' % (kind.encode(), entries)
-
-
-def _version(if_match: str) -> int | None:
-    text = if_match.removeprefix("W/").strip('"')
-    if not if_match:
-        return None
-    if not text.isdecimal():
-        raise OutcomeError(Issue("value", 'ifMatch must be a version, as in W/"3".'))
-    return int(text)
 
 
 def _within(entry: Entry, issue: Issue) -> str:

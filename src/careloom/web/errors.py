@@ -1,4 +1,4 @@
-"""web.errors: the only place where an issue code becomes an HTTP status.
+"""web.errors: what went wrong, as an answer of HTTP; the status of an issue code stands in fhir.outcome.
 
 Room: web. May import: fhir. Standard: https://hl7.org/fhir/R4/http.html#Status-Codes and
 https://hl7.org/fhir/R4/valueset-issue-type.html
@@ -10,51 +10,10 @@ from collections.abc import Sequence
 
 from starlette.responses import Response
 
-from careloom.fhir.outcome import Issue, IssueCode, operation_outcome
+from careloom.fhir.outcome import Issue, operation_outcome, status_of
 from careloom.fhir.resource import dumps
 
-FHIR_JSON = "application/fhir+json"
-
-STATUS: dict[IssueCode, int] = {
-    "invalid": 400,
-    "structure": 400,
-    "required": 422,
-    "value": 422,
-    "invariant": 422,
-    "code-invalid": 422,
-    "business-rule": 422,
-    "processing": 422,
-    "security": 403,
-    "login": 401,
-    "forbidden": 403,
-    "not-supported": 400,
-    "not-found": 404,
-    "deleted": 410,
-    "duplicate": 409,
-    "conflict": 409,
-    "lock-error": 412,
-    "multiple-matches": 412,
-    "too-long": 413,
-    "too-costly": 422,
-    "throttled": 429,
-    "exception": 500,
-    "transient": 503,
-    "incomplete": 503,
-    "timeout": 503,
-    "no-store": 507,
-    "informational": 500,
-}
-"""What a failed request answers, by the code of its first error."""
-
-
-def status_of(issues: Sequence[Issue]) -> int:
-    """The HTTP status of what went wrong: the first error decides.
-
-    >>> status_of([Issue("informational", "By the way.", severity="information"), Issue("deleted", "Gone.")])
-    410
-    """
-    errors = [issue for issue in issues if issue.is_error]
-    return STATUS[(errors or list(issues))[0].code] if issues else 500
+FHIR_JSON = "application/fhir+json; charset=utf-8"
 
 
 def outcome(issues: Sequence[Issue], status: int = 0) -> Response:

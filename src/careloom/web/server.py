@@ -25,7 +25,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from careloom.fhir.outcome import Issue, IssueCode, OutcomeError
+from careloom.fhir.outcome import Issue, IssueCode, OutcomeError, status_of
 from careloom.logs import place_of
 from careloom.settings import Settings
 from careloom.store.audit import AuditBuffer
@@ -33,7 +33,7 @@ from careloom.store.database import Database, is_transient
 from careloom.web import auth
 from careloom.web.assets import static
 from careloom.web.call import Call, Site
-from careloom.web.errors import outcome, status_of, title_of
+from careloom.web.errors import outcome, title_of
 from careloom.web.live import Live
 from careloom.web.road import RIGHTS, Road
 from careloom.web.routes import ROADS

@@ -10,6 +10,7 @@ from email.utils import format_datetime
 
 from starlette.responses import Response
 
+from careloom.fhir.etag import etag, version_in
 from careloom.fhir.facts import resource_types
 from careloom.fhir.outcome import Issue, OutcomeError, operation_outcome
 from careloom.fhir.resource import dumps
@@ -17,8 +18,7 @@ from careloom.flow import Committed
 from careloom.store.read import Reader
 from careloom.store.stored import Stored
 from careloom.web.call import Call
-
-FHIR_JSON = "application/fhir+json; charset=utf-8"
+from careloom.web.errors import FHIR_JSON
 
 
 def rtype_of(call: Call) -> str:
@@ -37,9 +37,9 @@ def base_of(call: Call) -> str:
 
 def of_version(call: Call, stored: Stored, status: int = 200) -> Response:
     """One version as the answer; 304 when the client holds it already."""
-    etag = f'W/"{stored.version}"'
-    headers = {"ETag": etag, "Last-Modified": http_date(stored.last_updated)}
-    if call.method in {"GET", "HEAD"} and call.headers.get("if-none-match") == etag:
+    tag = etag(stored.version)
+    headers = {"ETag": tag, "Last-Modified": http_date(stored.last_updated)}
+    if call.method in {"GET", "HEAD"} and call.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers=headers)
     return Response(stored.body, status, headers, FHIR_JSON)
 
@@ -47,7 +47,7 @@ def of_version(call: Call, stored: Stored, status: int = 200) -> Response:
 def of_write(call: Call, written: Committed) -> Response:
     """The answer of a create or update, with as much of the resource as the client prefers."""
     headers = {
-        "ETag": f'W/"{written.version}"',
+        "ETag": etag(written.version),
         "Last-Modified": http_date(written.last_updated),
         "Location": f"{base_of(call)}/{written.rtype}/{written.id}/_history/{written.version}",
     }
@@ -70,10 +70,4 @@ def http_date(moment: datetime) -> str:
 
 def if_match(call: Call) -> int | None:
     """The version in If-Match. Raises OutcomeError(invalid) if it is none."""
-    text = call.headers.get("if-match", "")
-    if not text:
-        return None
-    version = text.removeprefix("W/").strip('"')
-    if not version.isdecimal():
-        raise OutcomeError(Issue("invalid", 'If-Match must be a version, as in W/"3".'))
-    return int(version)
+    return version_in(call.headers.get("if-match", ""))

@@ -15,7 +15,8 @@ from careloom.fhir.instant import instant
 from careloom.fhir.resource import Resource, dumps
 from careloom.fhir.searchparam import parameters
 from careloom.web.call import Call
-from careloom.web.rest.answer import FHIR_JSON, base_of
+from careloom.web.errors import FHIR_JSON
+from careloom.web.rest.answer import base_of
 
 INTERACTIONS = (
     "read",

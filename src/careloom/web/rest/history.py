@@ -9,13 +9,15 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from careloom.fhir.instant import interval
+from careloom.fhir.etag import etag
+from careloom.fhir.instant import instant, interval
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import dumps
 from careloom.store.read import History
 from careloom.store.stored import Stored
 from careloom.web.call import Call
-from careloom.web.rest.answer import FHIR_JSON, base_of, rtype_of
+from careloom.web.errors import FHIR_JSON
+from careloom.web.rest.answer import base_of, rtype_of
 
 MOST = 1000
 
@@ -76,12 +78,12 @@ def _entry(base: str, stored: Stored) -> bytes:
     address = f"{stored.rtype}/{stored.id}"
     rest = {
         "request": {"method": method, "url": stored.rtype if method == "POST" else address},
-        "response": {"status": status, "etag": f'W/"{stored.version}"', "lastModified": _instant(stored)},
+        "response": {
+            "status": status,
+            "etag": etag(stored.version),
+            "lastModified": instant(stored.last_updated),
+        },
     }
     url = f"{base}/{address}".encode()
     body = b'"resource":%b,' % stored.body if stored.body else b""
     return b'{"fullUrl":"%b",%b%b' % (url, body, dumps(rest)[1:])
-
-
-def _instant(stored: Stored) -> str:
-    return stored.last_updated.isoformat(timespec="milliseconds")

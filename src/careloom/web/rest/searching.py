@@ -12,7 +12,8 @@ from starlette.responses import Response
 from careloom.fhir.query import parse
 from careloom.flow.searchset import searchset
 from careloom.web.call import Call
-from careloom.web.rest.answer import FHIR_JSON, base_of, rtype_of
+from careloom.web.errors import FHIR_JSON
+from careloom.web.rest.answer import base_of, rtype_of
 
 
 def search(call: Call) -> Response:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from careloom.web.call import Call
-from careloom.web.rest.answer import FHIR_JSON
+from careloom.web.errors import FHIR_JSON
 
 
 def transaction(call: Call) -> Response:

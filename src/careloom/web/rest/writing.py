@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
+from careloom.fhir.etag import etag
 from careloom.web.call import Call
 from careloom.web.rest.answer import if_match, of_write, rtype_of
 
@@ -25,4 +26,4 @@ def update(call: Call) -> Response:
 def delete(call: Call) -> Response:
     """204, also if it was deleted before."""
     written = call.site.flow.delete(rtype_of(call), call.parts["id"], call.who, if_match=if_match(call))
-    return Response(None, 204, {"ETag": f'W/"{written.version}"'} if written.version else None)
+    return Response(None, 204, {"ETag": etag(written.version)} if written.version else None)
