@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import random
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
@@ -126,3 +127,27 @@ def test_an_event_too_large_for_a_row_is_kept_as_a_blob_by_every_way_in(flow: Fl
     flow.transact(bundle(entry(binary | {"language": "en"})), CLINIC)
     flow.transact(bundle(entry(binary | {"language": "de"}), kind="batch"), CLINIC)
     assert len(list(flow.blobs.names())) == 4
+
+
+def test_two_entries_that_create_under_one_condition_are_one_resource(flow: Flow) -> None:
+    twin = entry(PATIENT, ifNoneExist="identifier=urn:x|7")
+    weight = WEIGHT | {"subject": {"reference": "urn:uuid:7c0a5f0e-5a0a-4c1e-9d55-0d6b1f0b8f11"}}
+    second = twin | {"fullUrl": "urn:uuid:7c0a5f0e-5a0a-4c1e-9d55-0d6b1f0b8f11"}
+    one, other, observation = places(flow.transact(bundle(twin, second, entry(weight)), CLINIC))
+    assert one == other
+    assert resource(flow, observation)["subject"]["reference"] == one
+
+
+def test_of_two_who_create_under_one_condition_at_once_one_finds_what_the_other_made(flow: Flow) -> None:
+    one = bundle(entry(PATIENT, ifNoneExist="identifier=urn:x|7"))
+    with ThreadPoolExecutor(6) as pool:
+        made = list(pool.map(lambda _: places(flow.transact(one, CLINIC))[0], range(12)))
+    assert len(set(made)) == 1
+
+
+def test_a_conditional_update_with_the_id_of_another_resource_is_refused(flow: Flow) -> None:
+    flow.update("Patient", "seven", dumps(PATIENT | {"id": "seven"}), CLINIC)
+    for body in (PATIENT | {"id": "eight"}, {"resourceType": "Patient", "id": "seven"}):
+        condition = "Patient?identifier=urn:x|" + ("7" if body["id"] == "eight" else "none")
+        with pytest.raises(OutcomeError):
+            flow.transact(bundle(entry(body, "PUT", condition)), CLINIC)

@@ -10,9 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from careloom.fhir.resource import Resource
+from careloom.fhir.etag import etag
+from careloom.fhir.outcome import Issue, OutcomeError
+from careloom.fhir.resource import Resource, dumps, reference_to
 from careloom.flow.arrival import accept, drive
-from careloom.flow.interaction import Desk, create, delete, update
+from careloom.flow.interaction import NO_GUARD, Desk, Guard, interact
 from careloom.flow.station import run_station, run_timer
 from careloom.flow.transaction import transact
 from careloom.settings import Settings
@@ -56,25 +58,30 @@ class Flow:
         )
 
     def create(self, rtype: str, body: bytes, actor: Actor) -> Committed:
-        """FHIR create."""
-        return create(self._desk(actor), rtype, body)
+        """FHIR create, without a condition."""
+        return self._done(actor, "POST", rtype, body)
 
     def update(
         self, rtype: str, id_: str, body: bytes, actor: Actor, *, if_match: int | None = None
     ) -> Committed:
         """FHIR update, or update as create."""
-        return update(self._desk(actor), (rtype, id_), body, if_match=if_match)
+        return self._done(actor, "PUT", f"{rtype}/{id_}", body, if_match)
 
     def write(self, resource: Resource, actor: Actor) -> Committed:
         """Commit a resource that careloom's own pages changed; its meta.versionId guards against a lost update."""
         version = resource.get("meta", {}).get("versionId")
-        key = (resource["resourceType"], resource["id"])
         guard = int(version) if version else None
-        return update(self._desk(actor), key, resource, if_match=guard)
+        return self._done(actor, "PUT", reference_to(resource), dumps(resource), guard)
 
     def delete(self, rtype: str, id_: str, actor: Actor, *, if_match: int | None = None) -> Committed:
         """FHIR delete; deleting what is gone already is a success."""
-        return delete(self._desk(actor), (rtype, id_), if_match=if_match)
+        return self._done(actor, "DELETE", f"{rtype}/{id_}", b"", if_match)
+
+    def interact(
+        self, method: str, url: str, actor: Actor, body: bytes = b"", guard: Guard = NO_GUARD
+    ) -> Committed | None:
+        """Any single FHIR interaction that writes; `url` is `Type`, `Type/id` or `Type?condition`."""
+        return interact(self._desk(actor), method, url, body, guard)
 
     def run_station(self, name: str) -> int:
         """Offer a station its next changes; return how many it heard (0: it has heard all)."""
@@ -83,6 +90,15 @@ class Flow:
     def run_timer(self, name: str) -> int:
         """Ask a timer what is due now; return how many resources changed."""
         return run_timer(self.database, name, self.settings, self.clock())
+
+    def _done(
+        self, actor: Actor, method: str, url: str, body: bytes, if_match: int | None = None
+    ) -> Committed:
+        guard = Guard(if_match="" if if_match is None else etag(if_match))
+        done = self.interact(method, url, actor, body, guard)
+        if done is None:
+            raise OutcomeError(Issue("exception", "An unconditional interaction gave nothing."))
+        return done
 
     def _desk(self, actor: Actor) -> Desk:
         return Desk(self.database, self.blobs, actor, self.clock())

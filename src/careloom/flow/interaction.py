@@ -1,4 +1,4 @@
-"""flow.interaction: create, update and delete of one resource, as FHIR has them.
+"""flow.interaction: create, update, patch and delete of one resource, by its address or by a condition.
 
 Room: flow. Standard: https://hl7.org/fhir/R4/http.html
 The bytes that came are kept as an Event, so that each version leads back to what brought it. What is refused leaves
@@ -7,25 +7,25 @@ nothing behind.
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
 from datetime import datetime
 
-from careloom.fhir.outcome import Issue, OutcomeError
-from careloom.fhir.resource import Resource, dumps, loads
-from careloom.fhir.validate import validate
-from careloom.flow.retry import retried
-from careloom.store import events
-from careloom.store.actor import Actor, may
-from careloom.store.audit import Access, record
-from careloom.store.blobs import Blobs
-from careloom.store.commit import Committed, Origin, Write, commit
-from careloom.store.database import Connection, Database
-from careloom.store.event import Arrival
-from careloom.store.read import Reader
+import msgspec
 
-Key = tuple[str, str]
-"""(resource type, id)"""
+from careloom.fhir.bundle import Entry
+from careloom.fhir.outcome import Issue, OutcomeError
+from careloom.fhir.resource import minify
+from careloom.flow.retry import retried
+from careloom.flow.writes import ALONE, require_right, written
+from careloom.store import events
+from careloom.store.actor import Actor
+from careloom.store.audit import Access, Interaction, record
+from careloom.store.blobs import Blobs
+from careloom.store.commit import Committed, Origin
+from careloom.store.database import Database
+from careloom.store.event import Arrival
+
+AGENT = "fhir"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,91 +38,89 @@ class Desk:
     now: datetime
 
 
-def create(desk: Desk, rtype: str, body: bytes) -> Committed:
-    """Commit a new resource under an id that careloom assigns. Raises OutcomeError."""
-    resource = checked(body, rtype)
-    resource["id"] = new_id(desk.now)
-    return _committed(desk, Write(resource, body, "create"), body)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guard:
+    """The headers that an interaction may hang on; "" where there is none."""
+
+    if_match: str = ""
+    if_none_match: str = ""
+    if_none_exist: str = ""
 
 
-def update(desk: Desk, key: Key, body: bytes | Resource, *, if_match: int | None = None) -> Committed:
-    """Commit a version of the resource with this type and id, or create it there. Raises OutcomeError."""
-    rtype, id_ = key
-    raw = body if isinstance(body, bytes) else dumps(body)
-    resource = checked(raw, rtype)
-    if resource.get("id") != id_:
-        raise OutcomeError(
-            Issue("invalid", "The id in the body must be the id in the address.", f"{rtype}.id")
-        )
-    return _committed(desk, Write(resource, raw, "put", if_match), raw)
+NO_GUARD = Guard()
 
 
-def delete(desk: Desk, key: Key, *, if_match: int | None = None) -> Committed:
-    """Delete a resource; its versions stay in its history. Raises OutcomeError."""
-    rtype, id_ = key
-    write = Write({"resourceType": rtype, "id": id_}, None, "delete", if_match)
-    return _committed(desk, write, b"")
+class _Head(msgspec.Struct):
+    resourceType: str = ""  # noqa: N815 - the name in JSON
+    id: str = ""
 
 
-def checked(body: bytes, rtype: str = "") -> Resource:
-    """The resource in these bytes, validated. Raises OutcomeError that names element and cause."""
-    resource = loads(body)
-    if not isinstance(resource, dict):
-        raise OutcomeError(Issue("structure", "The body must be one resource, a JSON object."))
-    if rtype and resource.get("resourceType") != rtype:
-        text = f"The body must be a {rtype}, as the address says."
-        raise OutcomeError(Issue("invalid", text, "resourceType"))
-    issues = [issue for issue in validate(resource) if issue.is_error]
-    if issues:
-        raise OutcomeError(*issues)
-    return resource
+_head = msgspec.json.Decoder(_Head)
 
 
-def require_right(actor: Actor, rtype: str) -> None:
-    """Raise OutcomeError(forbidden) unless the actor may write this type."""
-    if not (may(actor, "clinical.write") or (rtype == "Task" and may(actor, "task.write"))):
-        raise OutcomeError(Issue("forbidden", f"Your role may not write a {rtype}."))
+def interact(
+    desk: Desk, method: str, url: str, body: bytes = b"", guard: Guard = NO_GUARD
+) -> Committed | None:
+    """Do one interaction; `url` is `Type`, `Type/id` or `Type?condition`. None: a delete that matched nothing.
 
+    Raises OutcomeError; then nothing of it is stored.
+    """
+    rtype = url.partition("?")[0].partition("/")[0]
+    require_right(desk.actor, rtype)
+    entry = _entry(method, url, body, guard)
 
-def require_visible(connection: Connection, actor: Actor, written: list[Committed]) -> None:
-    """Raise OutcomeError(forbidden) if an actor who sees only some patients wrote about another one."""
-    if actor.patients is None:
-        return
-    read = Reader(connection, actor)
-    for one in written:
-        if read.version(one.rtype, one.id, one.version) is None:
-            raise OutcomeError(Issue("forbidden", "This is not about a patient whose record you may change."))
-
-
-def new_id(now: datetime) -> str:
-    """A UUID of version 7 (RFC 9562): ids made one after the other lie side by side in an index."""
-    milliseconds = int(now.timestamp() * 1000)
-    bits = milliseconds << 80 | 0x7 << 76 | secrets.randbits(12) << 64 | 0b10 << 62 | secrets.randbits(62)
-    text = f"{bits:032x}"
-    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
-
-
-def _committed(desk: Desk, write: Write, body: bytes) -> Committed:
-    actor, now = desk.actor, desk.now
-    require_right(actor, write.resource["resourceType"])
-
-    def once() -> Committed:
+    def once() -> Committed | None:
         with desk.database.connection() as connection:
             event_id = None
             if body:
-                receipt = events.keep(connection, Arrival(actor.id, "fhir", body), now, desk.blobs)
-                event_id = receipt.event_id
-                events.settle(connection, event_id, "done", agent="fhir")
-            written = commit(connection, [write], Origin(now, actor.id, "fhir", event_id))
-            require_visible(connection, actor, written)
-            record(connection, _access(write, written[0], actor, now, event_id))
-            return written[0]
+                arrival = Arrival(desk.actor.id, AGENT, body)
+                event_id = events.keep(connection, arrival, desk.now, desk.blobs).event_id
+                events.settle(connection, event_id, "done", agent=AGENT)
+            origin = Origin(desk.now, desk.actor.id, AGENT, event_id)
+            done = written(connection, [entry], desk.actor, origin).get(entry.index)
+            record(connection, _access(desk, rtype, method, done, event_id))
+            return done
 
     return retried(once)
 
 
-def _access(write: Write, done: Committed, actor: Actor, now: datetime, event_id: int | None) -> Access:
-    deed = "delete" if write.verb == "delete" else "create" if done.is_created else "update"
-    return Access(
-        now, actor.id, deed, what=f"{done.rtype}/{done.id}", event_id=event_id, number=int(done.is_changed)
+def _entry(method: str, url: str, body: bytes, guard: Guard) -> Entry:
+    rtype, _, id_ = url.partition("?")[0].partition("/")
+    head = _Head()
+    if method in {"POST", "PUT"}:
+        body = minify(body)
+        head = _head_of(body)
+        if head.resourceType != rtype:
+            text = f"The body must be a {rtype}, as the address says."
+            raise OutcomeError(Issue("invalid", text, "resourceType"))
+        if method == "PUT" and "?" not in url and head.id != id_:
+            raise OutcomeError(
+                Issue("invalid", "The id in the body must be the id in the address.", f"{rtype}.id")
+            )
+    return Entry(
+        ALONE,
+        body=body or None,
+        rtype=rtype,
+        id=head.id,
+        method=method,
+        url=url,
+        if_match=guard.if_match,
+        if_none_match=guard.if_none_match,
+        if_none_exist=guard.if_none_exist,
     )
+
+
+def _head_of(body: bytes) -> _Head:
+    try:
+        return _head.decode(body)
+    except msgspec.DecodeError:
+        text = "The body must be one resource: a JSON object with a resourceType."
+        raise OutcomeError(Issue("structure", text)) from None
+
+
+def _access(desk: Desk, rtype: str, method: str, done: Committed | None, event_id: int | None) -> Access:
+    deeds: dict[str, Interaction] = {"DELETE": "delete", "PATCH": "patch"}
+    deed = deeds.get(method) or ("create" if done and done.is_created else "update")
+    what = f"{done.rtype}/{done.id}" if done else rtype
+    number = int(done.is_changed) if done else 0
+    return Access(desk.now, desk.actor.id, deed, what=what, event_id=event_id, number=number)

@@ -13,18 +13,18 @@ from urllib.parse import parse_qsl
 from careloom.fhir import bundle as bundles
 from careloom.fhir import query
 from careloom.fhir.bundle import Bundle, Entry
-from careloom.fhir.etag import etag, version_in
+from careloom.fhir.etag import etag
 from careloom.fhir.instant import instant
 from careloom.fhir.outcome import Issue, OutcomeError, operation_outcome, status_of
 from careloom.fhir.resource import dumps
-from careloom.flow.interaction import checked, new_id, require_right, require_visible
 from careloom.flow.retry import retried
 from careloom.flow.searchset import searchset
+from careloom.flow.writes import written
 from careloom.store import events
 from careloom.store.actor import Actor
 from careloom.store.audit import Access, record
 from careloom.store.blobs import Blobs
-from careloom.store.commit import Committed, Origin, Write, commit
+from careloom.store.commit import Committed, Origin
 from careloom.store.database import Connection, Database
 from careloom.store.event import Arrival
 from careloom.store.read import Reader
@@ -65,9 +65,7 @@ def commit_entries(
     and gets one made of `key` where it has neither. So loading it again writes nothing.
     """
     named = [_with_request(entry, _file_id(entry, key)) for entry in entries if entry.body is not None]
-    return sum(
-        1 for answer in _transaction_writes(connection, named, actor, origin).values() if answer.is_changed
-    )
+    return sum(1 for answer in written(connection, named, actor, origin).values() if answer.is_changed)
 
 
 def _file_id(entry: Entry, key: str) -> str:
@@ -115,105 +113,15 @@ def _transaction(
     connection: Connection, entries: Sequence[Entry], actor: Actor, origin: Origin
 ) -> dict[int, bytes]:
     """The response entry of each entry, by index."""
-    written = _transaction_writes(
-        connection, [e for e in entries if e.method not in {"GET", "HEAD"}], actor, origin
-    )
+    done = written(connection, [e for e in entries if e.method not in {"GET", "HEAD"}], actor, origin)
     read = Reader(connection, actor)
-    answers = {index: _written(answer) for index, answer in written.items()}
+    answers = {index: _written(answer) for index, answer in done.items()}
     for entry in entries:
         if entry.method in {"GET", "HEAD"}:
             answers[entry.index] = _read(entry, read)
         elif entry.index not in answers:
             answers[entry.index] = b'{"response":{"status":"204 No Content"}}'
     return answers
-
-
-def _transaction_writes(
-    connection: Connection, entries: Sequence[Entry], actor: Actor, origin: Origin
-) -> dict[int, Committed]:
-    """Commit what the entries write; by index. An entry that had nothing to do (a DELETE that matched none) is absent."""
-    read = Reader(connection, actor)
-    matched = {
-        entry.index: found for entry in entries if entry.is_conditional if (found := _match(read, entry))
-    }
-    placed = bundles.places(entries, lambda: new_id(origin.now), matched)
-    targets = bundles.references(entries, placed)
-    writes: dict[int, Write] = {}
-    standing: dict[int, Committed] = {}
-    issues: list[Issue] = []
-    for entry in bundles.ordered(entries):
-        place = placed.get(entry.index)
-        if place is None:
-            continue
-        if entry.method == "POST" and entry.index in matched:
-            standing[entry.index] = _standing(read, place)
-            continue
-        try:
-            writes[entry.index] = _write(entry, place, targets, read, actor)
-        except OutcomeError as error:
-            issues += [replace(issue, expression=_within(entry, issue)) for issue in error.issues]
-    if issues:
-        raise OutcomeError(*issues)
-    done = commit(connection, list(writes.values()), origin)
-    require_visible(connection, actor, done)
-    return standing | dict(zip(writes, done, strict=True))
-
-
-def _write(entry: Entry, place: str, targets: dict[str, str], read: Reader, actor: Actor) -> Write:
-    rtype, _, id_ = place.partition("/")
-    require_right(actor, rtype)
-    version = version_in(entry.if_match)
-    if entry.method == "DELETE":
-        return Write({"resourceType": rtype, "id": id_}, None, "delete", version)
-    if entry.method == "PATCH" or entry.body is None:
-        raise OutcomeError(Issue("not-supported", "PATCH is not supported; send the whole resource by PUT."))
-    for reference in bundles.conditional_references(entry.body):
-        if reference not in targets:
-            targets[reference] = _resolved(read, reference)
-    body = bundles.rewrite(entry.body, targets, entry.base)
-    resource = checked(body)
-    resource["id"] = id_
-    is_new = entry.method == "POST" or entry.if_none_match == "*"
-    return Write(resource, body, "create" if is_new else "put", version)
-
-
-def _match(read: Reader, entry: Entry) -> str:
-    """The `Type/id` that a conditional entry is about; "" if there is none yet."""
-    condition = entry.if_none_exist or entry.url.partition("?")[2]
-    found = _found(read, entry.url.partition("?")[0], condition)
-    if len(found) > 1:
-        text = f"The condition of entry {entry.index} matches several resources: make it more specific."
-        raise OutcomeError(Issue("multiple-matches", text, f"Bundle.entry[{entry.index}].request"))
-    return found[0] if found else ""
-
-
-def _resolved(read: Reader, reference: str) -> str:
-    rtype, _, condition = reference.partition("?")
-    found = _found(read, rtype, condition)
-    if len(found) != 1:
-        how = "matches nothing" if not found else "matches several resources"
-        raise OutcomeError(Issue("processing", f"A conditional reference to {rtype} {how}."))
-    return found[0]
-
-
-def _found(read: Reader, rtype: str, condition: str) -> list[str]:
-    pairs = parse_qsl(condition.removeprefix("?"), keep_blank_values=True)
-    search = query.parse(rtype, pairs, strict=True)
-    if not search.criteria:
-        raise OutcomeError(
-            Issue("value", f"A condition on {rtype} must name a search parameter with a value.")
-        )
-    return [f"{stored.rtype}/{stored.id}" for stored in read.search(replace(search, count=2)).matches]
-
-
-def _standing(read: Reader, place: str) -> Committed:
-    rtype, _, id_ = place.partition("/")
-    stored = read.stored(rtype, id_)
-    if stored is None:
-        raise OutcomeError(
-            Issue("transient", "What the condition found was removed meanwhile: send it again.")
-        )
-    return Committed(rtype, id_, stored.version, stored.last_updated, is_changed=False, is_created=False)
 
 
 def _read(entry: Entry, read: Reader) -> bytes:
@@ -254,10 +162,3 @@ def _written(answer: Committed) -> bytes:
 def _response(kind: str, answers: Mapping[int, bytes]) -> bytes:
     entries = b",".join([answers[index] for index in sorted(answers)])
     return b'{"resourceType":"Bundle","type":"%b","entry":[%b]}' % (kind.encode(), entries)
-
-
-def _within(entry: Entry, issue: Issue) -> str:
-    """Where in the bundle an issue of one resource stands: `Bundle.entry[3].resource.name[0]`."""
-    place = f"Bundle.entry[{entry.index}].resource"
-    _, dot, rest = issue.expression.partition(".")
-    return place + dot + rest
