@@ -27,6 +27,9 @@ TIMERS: dict[str, str] = {
 }
 """Timer -> `f(now, read, *, escalate_after_minutes) -> list[Resource]`; asked about once a second of the running clock."""
 
+JOBS: dict[str, str] = {}
+"""Kind of job -> `f(connection, settings, job, now) -> Step`: one bounded step of work, in one transaction."""
+
 CHECKS: dict[str, str] = {
     "identity": "careloom.verify.identity:figures",
     "v2-ledger": "careloom.verify.v2_ledger:check",

@@ -15,6 +15,7 @@ from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import Resource, dumps, reference_to
 from careloom.flow.arrival import accept, drive
 from careloom.flow.interaction import NO_GUARD, Desk, Guard, interact
+from careloom.flow.job import run_job
 from careloom.flow.station import run_station, run_timer
 from careloom.flow.transaction import transact
 from careloom.settings import Settings
@@ -90,6 +91,10 @@ class Flow:
     def run_timer(self, name: str) -> int:
         """Ask a timer what is due now; return how many resources changed."""
         return run_timer(self.database, name, self.settings, self.clock())
+
+    def run_job(self) -> int:
+        """Do one step of the job that waited longest; 0: there is nothing to do now."""
+        return run_job(self.database, self.settings, self.clock())
 
     def _done(
         self, actor: Actor, method: str, url: str, body: bytes, if_match: int | None = None

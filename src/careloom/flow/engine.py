@@ -18,7 +18,7 @@ from careloom.flow import Flow
 from careloom.logs import place_of
 from careloom.registry import STATIONS, TIMERS
 from careloom.settings import Settings
-from careloom.store import audit, feed
+from careloom.store import audit, feed, jobs
 from careloom.store.maintenance import Upkeep
 
 log = structlog.get_logger()
@@ -39,6 +39,7 @@ def run(settings: Settings, flow: Flow, leaving: threading.Event) -> None:
         _thread("stations", lambda: _stations(flow, leaving), failures, leaving),
         _thread("timers", lambda: _timers(flow, leaving), failures, leaving),
         _thread("upkeep", lambda: _upkeep(flow, leaving), failures, leaving),
+        _thread("jobs", lambda: _jobs(flow, leaving), failures, leaving),
         _thread("audit", lambda: audit.seal_until(flow.database, leaving), failures, leaving),
     ]
     if settings.mllp_port:
@@ -85,6 +86,13 @@ def _stations(flow: Flow, leaving: threading.Event) -> None:
         while not leaving.is_set():
             heard = sum([_guarded(flow.run_station, name) for name in STATIONS])
             if not heard:
+                bell.wait(IDLE_WAIT_S)
+
+
+def _jobs(flow: Flow, leaving: threading.Event) -> None:
+    with flow.database.listen(jobs.CHANNEL) as bell:
+        while not leaving.is_set():
+            if not _guarded(lambda _: flow.run_job(), "jobs"):
                 bell.wait(IDLE_WAIT_S)
 
 
