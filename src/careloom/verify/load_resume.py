@@ -9,9 +9,12 @@ import hashlib
 import subprocess
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import psycopg
 
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.settings import Settings
@@ -22,6 +25,7 @@ from careloom.store.read import Reader
 from careloom.store.server import ensure
 from careloom.store.stored import Stored
 from careloom.verify.figure import Figure
+from careloom.verify.progress import progress
 from careloom.verify.scratch import database_of, kill_all, run, scratch_home
 
 SUITE = Path("patients") / "synthea-r4.tar.zst"
@@ -32,47 +36,52 @@ _PAGE = 5000
 class _Holding:
     """What a home holds."""
 
-    names: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
-    """Type and id of every resource."""
-    contents: set[bytes] = field(default_factory=set[bytes])
-    """A hash of type, id and body for every content that a resource has or had. Files that state the same resource
-    differently are taken side by side, so which of them comes last is not told by the load, but each is there."""
     events: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
     """By source and status."""
+    resources: Counter[str] = field(default_factory=Counter[str])
+    """By type."""
+    versions: Counter[str] = field(default_factory=Counter[str])
+    """By type: all that were ever current, the history with them."""
+    contents: Counter[bytes] = field(default_factory=Counter[bytes])
+    """A hash of type, id and body of every version. Files that state the same resource differently are taken side by
+    side, so which of them comes last is not told by the load, but each is there."""
 
 
 def check(settings: Settings, *, paths: tuple[Path, ...] = ()) -> list[Figure]:
     """Load `paths` (else the Synthea archive of the public suites) twice, once unbroken and once broken; compare."""
     paths = paths or (settings.conformance / SUITE,)
     if not all(path.exists() for path in paths):
-        return [Figure(check="load-resume", note=f"{SUITE} is absent.")]
-    with scratch_home("load-unbroken") as home:
-        started = time.perf_counter()
-        _finished(home, run(home, *_command(paths)))
-        seconds = time.perf_counter() - started
-        unbroken = _holding(home)
-    total = sum(unbroken.events.values())
-    with scratch_home("load-broken") as home:
-        process = run(home, *_command(paths))
-        before = _killed_half_way(home, process, total // 2)
-        _finished(home, run(home, *_command(paths)))
-        resumed = _holding(home)
+        return [Figure(check="load-resume", note=f"The suite {SUITE} is absent: set CARELOOM_CONFORMANCE.")]
+    with progress("load-resume", None) as told:
+        told("unbroken", 0)
+        with scratch_home("load-unbroken") as home:
+            started = time.perf_counter()
+            _finished(home, run(home, *_command(paths)))
+            seconds = time.perf_counter() - started
+            unbroken = _holding(home)
+        total = unbroken.events.total()
+        told("to be killed", 0)
+        with scratch_home("load-broken") as home:
+            before = _killed_half_way(home, run(home, *_command(paths)), total // 2)
+            told("again", 0)
+            _finished(home, run(home, *_command(paths)))
+            resumed = _holding(home)
+    kinds = ("events", "resources", "versions", "contents")
     return [
-        _compared("load-resume.events", unbroken.events, resumed.events),
-        _compared("load-resume.types", _types(unbroken), _types(resumed)),
-        _compared("load-resume.content", Counter(unbroken.contents), Counter(resumed.contents)),
+        *(
+            _compared(f"load-resume.{kind}", getattr(unbroken, kind), getattr(resumed, kind))
+            for kind in kinds
+        ),
         Figure(check="load-resume.killed-at", value=round(before / total, 3), unit="of all events"),
-        Figure(check="load-resume.rate", value=round(len(unbroken.names) / seconds), unit="resources/s"),
+        Figure(
+            check="load-resume.rate", value=round(unbroken.versions.total() / seconds), unit="resources/s"
+        ),
     ]
 
 
 def _compared(check: str, unbroken: Counter[Any], resumed: Counter[Any]) -> Figure:
     both = (unbroken & resumed).total()
     return Figure(check=check, passed=both, failed=(unbroken | resumed).total() - both)
-
-
-def _types(holding: _Holding) -> Counter[str]:
-    return Counter(rtype for rtype, _ in holding.names)
 
 
 def _command(paths: tuple[Path, ...]) -> list[str]:
@@ -93,10 +102,9 @@ def _killed_half_way(home: Path, process: subprocess.Popen[bytes], half: int) ->
         if process.poll() is not None:
             raise OutcomeError(Issue("exception", "The load ended before it could be killed half way."))
         time.sleep(0.02)
-        try:
+        # The server, or the table, is not there yet.
+        with suppress(OutcomeError, psycopg.Error):
             kept = _events(home)
-        except OutcomeError:
-            continue
     kill_all(home, process)
     return kept
 
@@ -113,7 +121,7 @@ def _events(home: Path) -> int:
 def _holding(home: Path) -> _Holding:
     server = ensure(Settings(home=home))
     database = database_of(home)
-    holding = _Holding()
+    holding, names = _Holding(), set[tuple[str, str]]()
     with database.connection() as connection:
         holding.events.update(counts(connection, STATION))
         reader = Reader(connection, STATION)
@@ -121,9 +129,11 @@ def _holding(home: Path) -> _Holding:
         while cursor is not None:
             page = reader.history(count=_PAGE, cursor=cursor)
             for stored in page.versions:
-                holding.names.add((stored.rtype, stored.id))
-                holding.contents.add(_digest(stored))
+                names.add((stored.rtype, stored.id))
+                holding.versions[stored.rtype] += 1
+                holding.contents[_digest(stored)] += 1
             cursor = page.next
+    holding.resources.update(rtype for rtype, _ in names)
     database.close()
     server.stop()
     return holding

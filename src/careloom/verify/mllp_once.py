@@ -1,6 +1,6 @@
-"""verify.mllp_once: messages over MLLP, engine and whole careloom killed with -9 on the way, every message once.
+"""verify.mllp_once: messages over MLLP, careloom killed with -9 on the way, every message once.
 
-Room: verify. What is claimed: an AA means that the message is kept and its resources are committed; a sender that
+Room: verify. What is claimed: an AA means that the message is kept and all that it says is committed; a sender that
 resends what was not answered loses nothing and doubles nothing.
 """
 
@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from careloom.connect.mllp_send import Retry, Sender
@@ -20,6 +21,7 @@ from careloom.store.events import Filter, events
 from careloom.store.read import Reader
 from careloom.verify.figure import Figure
 from careloom.verify.messages import messages
+from careloom.verify.progress import Told, progress
 from careloom.verify.scratch import Careloom, database_of, scratch_home
 
 SOURCE = "verify.ghh"
@@ -36,26 +38,47 @@ class _Sent:
     failures: list[str] = field(default_factory=list[str])
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What the store holds of the messages."""
+
+    times: Counter[str]
+    """Control id -> how many events."""
+    done: frozenset[str]
+    """Control ids of the events that stand as done, and whose resources are there."""
+    observations: int
+
+
 def check(settings: Settings, *, count: int = 10_000, connections: int = 4, seed: int = 1) -> list[Figure]:
-    """Send `count` messages; kill the engine after a third, everything after two thirds; send all again; compare."""
+    """Send `count` messages; on the way kill everything, the engine, and everything again; then send all once more.
+
+    Figures: accepted, resent, lost, twice, untrue (acknowledgements), observations, and two rates: undisturbed (until
+    the first kill), and over all.
+    """
     del settings  # a scratch home, so that a check never touches the data of a person
     outgoing = messages(count, seed)
-    with scratch_home("mllp-once") as home:
+    with scratch_home("mllp-once") as home, progress("mllp-once", count) as told:
         careloom = Careloom(home)
         try:
-            sent, seconds = _Sent(), time.perf_counter()
-            threads = _send(outgoing, careloom.mllp_port, connections, sent)
-            _wait_for(sent, count // 3, threads)
-            careloom.kill_engine()
-            _wait_for(sent, count * 2 // 3, threads)
+            send = partial(_send, outgoing, careloom.mllp_port, connections)
+            sent, started = _Sent(), time.perf_counter()
+            threads = send(sent)
+            _wait_for(count // 4, sent, threads, told, "sending")
+            undisturbed = len(sent.codes) / (time.perf_counter() - started)
             careloom.kill_all_and_restart()
-            for thread in threads:
-                thread.join()
-            seconds = time.perf_counter() - seconds
+            _wait_for(count // 2, sent, threads, told, "killed once")
+            careloom.kill_engine()
+            _wait_for(count * 3 // 4, sent, threads, told, "engine killed")
+            careloom.kill_all_and_restart()
+            _wait_for(count, sent, threads, told, "killed twice")
+            over_all = count / (time.perf_counter() - started)
             again = _Sent()
-            for thread in _send(outgoing, careloom.mllp_port, connections, again):
-                thread.join()
-            return _figures(home, [msh_of(message).control_id for message in outgoing], sent, again, seconds)
+            _wait_for(count, again, send(again), told, "sending again")
+            rates = {"rate": undisturbed, "rate-with-kills": over_all}
+            return _figures(outgoing, (sent, again), _kept(home)) + [
+                Figure(check=f"mllp-once.{name}", value=round(rate, 1), unit="messages/s")
+                for name, rate in rates.items()
+            ]
         finally:
             careloom.stop()
 
@@ -80,41 +103,56 @@ def _send(outgoing: list[bytes], port: int, connections: int, sent: _Sent) -> li
     return threads
 
 
-def _wait_for(sent: _Sent, count: int, threads: list[threading.Thread]) -> None:
+def _wait_for(count: int, sent: _Sent, threads: list[threading.Thread], told: Told, what: str) -> None:
     while len(sent.codes) < count and any(thread.is_alive() for thread in threads):
         time.sleep(0.005)
+        told(what, len(sent.codes))
 
 
-def _figures(home: Path, control_ids: list[str], sent: _Sent, again: _Sent, seconds: float) -> list[Figure]:
+def _kept(home: Path) -> _Kept:
     database = database_of(home)
     with database.connection() as connection:
-        kept = events(connection, STATION, Filter(source=SOURCE), limit=len(control_ids) * 2)
+        kept = events(connection, STATION, Filter(source=SOURCE), limit=1_000_000)
         reader = Reader(connection, STATION)
-        versions: Counter[int] = Counter()
-        page = reader.history(count=_PAGE)
-        versions.update(stored.event_id or 0 for stored in page.versions)
-        while page.next:
-            page = reader.history(count=_PAGE, cursor=page.next)
-            versions.update(stored.event_id or 0 for stored in page.versions)
+        stated: set[int] = set()
+        observations: set[str] = set()
+        cursor: str | None = ""
+        while cursor is not None:
+            page = reader.history(count=_PAGE, cursor=cursor)
+            for stored in page.versions:
+                if stored.event_id is not None and not stored.depth:  # deeper is what stations made of it
+                    stated.add(stored.event_id)
+                    observations |= {stored.id} if stored.rtype == "Observation" else set()
+            cursor = page.next
     database.close()
-    times = Counter(event.key for event in kept)
-    whole = {event.key for event in kept if event.status == "done" and versions[event.id]}
-    accepted = [key for key in control_ids if sent.codes.get(key) == "AA"]
-    accepted_again = [key for key in control_ids if again.codes.get(key) == "AA"]
-    untrue = len(set(accepted + accepted_again) - whole)
+    done = frozenset(event.key for event in kept if event.status == "done" and event.id in stated)
+    return _Kept(Counter(event.key for event in kept), done, len(observations))
+
+
+def _figures(outgoing: list[bytes], sendings: tuple[_Sent, _Sent], kept: _Kept) -> list[Figure]:
+    keys = [msh_of(message).control_id for message in outgoing]
+    observations = sum(message.count(b"\rOBX|") for message in outgoing)
+    counts = {
+        "lost": (sum(not kept.times[key] for key in keys), "messages"),
+        "twice": (sum(kept.times[key] > 1 for key in keys), "messages"),
+        "untrue": (sum(_untrue(sent, kept) for sent in sendings), "acknowledgements"),
+        "observations-missing": (observations - kept.observations, "resources"),
+    }
     return [
-        Figure(
-            check="mllp-once.accepted",
-            passed=len(accepted),
-            failed=len(control_ids) - len(accepted) + len(sent.failures),
+        _accepted("accepted", keys, sendings[0]),
+        _accepted("resent", keys, sendings[1]),
+        *(
+            Figure(check=f"mllp-once.{name}", value=value, unit=unit)
+            for name, (value, unit) in counts.items()
         ),
-        Figure(
-            check="mllp-once.resent",
-            passed=len(accepted_again),
-            failed=len(control_ids) - len(accepted_again) + len(again.failures),
-        ),
-        Figure(check="mllp-once.lost", value=sum(not times[key] for key in control_ids), unit="messages"),
-        Figure(check="mllp-once.twice", value=sum(times[key] > 1 for key in control_ids), unit="messages"),
-        Figure(check="mllp-once.untrue", value=untrue, unit="acknowledgements"),
-        Figure(check="mllp-once.rate", value=round(len(control_ids) / seconds, 1), unit="messages/s"),
     ]
+
+
+def _accepted(name: str, keys: list[str], sent: _Sent) -> Figure:
+    accepted = sum(sent.codes.get(key) == "AA" for key in keys)
+    return Figure(check=f"mllp-once.{name}", passed=accepted, failed=len(keys) - accepted)
+
+
+def _untrue(sent: _Sent, kept: _Kept) -> int:
+    """An AA for what does not stand as done is a lie; so is any other answer for what does."""
+    return sum((code == "AA") != (key in kept.done) for key, code in sent.codes.items())

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -48,10 +47,14 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def run(home: Path, *arguments: str) -> subprocess.Popen[bytes]:
-    """Start `careloom ARGUMENTS` with this home and no settings of its surroundings; it leads its own group."""
+def run(home: Path, *arguments: str, **settings: str) -> subprocess.Popen[bytes]:
+    """Start `careloom ARGUMENTS` with this home, these settings and none of its surroundings; it leads its own group.
+
+    What it and its children say goes to `home/check.log`.
+    """
     environment = {name: text for name, text in os.environ.items() if not name.startswith("CARELOOM_")}  # noqa: TID251
-    environment |= {"CARELOOM_HOME": str(home), "CARELOOM_LOG_LEVEL": "warning"}
+    given = {"home": str(home), "log_level": "warning", **settings}
+    environment |= {f"CARELOOM_{name.upper()}": text for name, text in given.items()}
     with (home / "check.log").open("ab") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "careloom", *arguments],
@@ -69,25 +72,36 @@ def database_of(home: Path) -> Database:
 
 
 def kill_all(home: Path, process: subprocess.Popen[bytes]) -> None:
-    """Kill -9 of a process, all that came of it, and the PostgreSQL of its home, at the same moment."""
+    """Kill -9 of a process, all that came of it, and the PostgreSQL of its home, at the same moment; see them gone."""
     place = Place(home / "database")
-    victims = [process.pid]
+    victims: list[psutil.Process] = []
     with suppress(psutil.NoSuchProcess):
-        victims += [child.pid for child in psutil.Process(process.pid).children(recursive=True)]
-    postmaster = living_postmaster(place)
-    if postmaster is not None:
-        victims += [postmaster.pid, *(worker.pid for worker in workers(place))]
-    for pid in victims:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+        parent = psutil.Process(process.pid)
+        victims += [parent, *parent.children(recursive=True)]
+    if (postmaster := living_postmaster(place)) is not None:
+        victims += [postmaster, *workers(place)]
+    for victim in victims:
+        with suppress(psutil.NoSuchProcess):
+            victim.kill()
     process.wait()
+    while any(_is_alive(victim) for victim in victims):
+        time.sleep(0.005)
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    # A dead process whose parent died with it may stay a zombie for as long as nobody buries it.
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 class Careloom:
     """`careloom up` in a scratch home, with web and MLLP on free ports."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, **settings: str) -> None:
         self.home = home
+        self.settings = settings
         self.port = free_port()
         self.mllp_port = free_port()
         self._process = self._started()
@@ -116,7 +130,7 @@ class Careloom:
 
     def _started(self) -> subprocess.Popen[bytes]:
         ports = ("--port", str(self.port), "--mllp-port", str(self.mllp_port))
-        process = run(self.home, "up", *ports)
+        process = run(self.home, "up", *ports, **self.settings)
         deadline = time.monotonic() + _START_S
         while time.monotonic() < deadline and process.poll() is None:
             with socket.socket() as probe:
