@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from careloom.fhir.outcome import OutcomeError
+from careloom.fhir.resource import minify
 from careloom.store.actor import STATION
 from careloom.store.commit import Committed, Origin, Write, commit
 from careloom.store.database import Database
@@ -43,7 +44,7 @@ def test_what_was_put_is_read_with_its_id_version_and_time(database: Database) -
 def test_decimals_keep_their_zeros_and_the_client_its_bytes(database: Database) -> None:
     raw = b'{"resourceType":"Observation", "id":"o", "valueQuantity":{"value": 1.50,"unit":"\\u00b5g"},\n "x":1E2}'
     with database.connection() as connection:
-        write = Write({"resourceType": "Observation", "id": "o"}, raw)
+        write = Write({"resourceType": "Observation", "id": "o"}, minify(raw))
         commit(connection, [write], ORIGIN)
         stored = Reader(connection, STATION).stored("Observation", "o")
     assert stored is not None

@@ -24,8 +24,7 @@ METHODS = ("DELETE", "POST", "PUT", "PATCH", "GET", "HEAD")
 _ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3, "HEAD": 3}
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One entry of a bundle; what it lacks is "" or None."""
 
     index: int

@@ -10,6 +10,8 @@ from dataclasses import replace
 from datetime import datetime
 from urllib.parse import parse_qsl
 
+from msgspec import structs
+
 from careloom.fhir import bundle as bundles
 from careloom.fhir import query
 from careloom.fhir.bundle import Bundle, Entry
@@ -79,7 +81,7 @@ def _with_request(entry: Entry, id_: str) -> Entry:
         entry.method in {"PUT", "POST"} and (entry.is_conditional or entry.method == "PUT")
     ):
         return entry
-    return replace(entry, method="PUT", url=f"{entry.rtype}/{id_}", id=id_)
+    return structs.replace(entry, method="PUT", url=f"{entry.rtype}/{id_}", id=id_)
 
 
 def _batch(

@@ -14,20 +14,20 @@ import msgspec
 
 from careloom.fhir.instant import instant
 from careloom.fhir.outcome import Issue, OutcomeError
-from careloom.fhir.resource import Resource, dumps, minify
+from careloom.fhir.resource import Resource, dumps
 
 _elements = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _META = b'"meta":{'
 
 
 def kept_of_bytes(raw: bytes) -> bytes:
-    """The kept form of a resource that came as JSON.
+    """The kept form of a resource that came as JSON, without white space between tokens.
 
-    >>> kept_of_bytes(b'{"resourceType":"Basic", "id":"7", "meta":{"versionId":"3"}, "x": 1.50}')
+    >>> kept_of_bytes(b'{"resourceType":"Basic","id":"7","meta":{"versionId":"3"},"x":1.50}')
     b'"x":1.50}'
     """
     try:
-        elements = _elements.decode(minify(raw))
+        elements = _elements.decode(raw)
         meta = elements.pop("meta", None)
         kept_meta = {} if meta is None else _elements.decode(meta)
     except msgspec.DecodeError:

@@ -60,7 +60,7 @@ class Write:
     resource: Resource
     """The parsed resource; for a deletion `resourceType` and `id` suffice."""
     body: bytes | None = None
-    """The client's own bytes, kept as they are but for white space; None: made from `resource`."""
+    """The client's own bytes, kept as they are, already without white space between tokens; None: made from `resource`."""
     verb: Literal["put", "create", "delete"] = "put"
     """put: create or replace; create: refused when the id stands."""
     if_match: int | None = None

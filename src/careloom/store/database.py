@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import selectors
+import select
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
@@ -60,7 +60,7 @@ class Database:
 
         Raises OutcomeError `transient` when the database does not answer, `throttled` when no connection gets free.
         """
-        with self._borrowed() as connection:
+        with self._borrowed(autocommit=False) as connection:
             try:
                 yield connection
             except BaseException:
@@ -72,13 +72,8 @@ class Database:
     @contextmanager
     def autocommit(self) -> Generator[Connection]:
         """A connection whose every statement is its own transaction."""
-        with self._borrowed() as connection:
-            connection.autocommit = True
-            try:
-                yield connection
-            finally:
-                with suppress(psycopg.Error):
-                    connection.autocommit = False
+        with self._borrowed(autocommit=True) as connection:
+            yield connection
 
     def migrate(self) -> list[str]:
         """Apply the numbered files of `store/migrations` that this database has not seen; return their names.
@@ -115,12 +110,14 @@ class Database:
             connection.close()
 
     @contextmanager
-    def _borrowed(self) -> Generator[Connection]:
+    def _borrowed(self, *, autocommit: bool) -> Generator[Connection]:
         if not self._free.acquire(timeout=self._wait_s):
             text = f"No database connection got free within {self._wait_s:.0f} s: try again."
             raise OutcomeError(Issue("throttled", text))
         try:
             connection = self._taken() or connect(self.url)
+            if connection.autocommit != autocommit:
+                connection.autocommit = autocommit
             try:
                 yield connection
             finally:
@@ -227,6 +224,9 @@ def _is_quiet(connection: Connection) -> bool:
     """False if the server has closed the connection (or said something unasked): then it is not worth reusing."""
     if connection.closed:
         return False
-    with selectors.DefaultSelector() as selector:
-        selector.register(connection.fileno(), selectors.EVENT_READ)
-        return not selector.select(timeout=0)
+    if not hasattr(select, "poll"):
+        return not select.select([connection.fileno()], [], [], 0)[0]
+    # One call to the system, where a selector of its own would be five; and no limit to the number of the descriptor.
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return not poll.poll(0)

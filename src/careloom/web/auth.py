@@ -63,14 +63,13 @@ def recognised(call: Call) -> Call:
     if scheme:
         if scheme.lower() != "bearer":
             return call
-        with call.site.database.connection() as connection:
-            actor = accounts.actor_of_token(connection, token.strip(), call.now)
+        actor = call.site.tokens.actor(token.strip(), call.now)
         return replace(call, actor=actor, display=actor.id if actor else "")
     cookie = call.cookies.get(SESSION, "")
     if not cookie:
         door = call.cookies.get(DOOR, "")
         return replace(call, csrf=form_token(door)) if door else call
-    with call.site.database.connection() as connection:
+    with call.site.database.autocommit() as connection:
         session = accounts.session_of(connection, cookie, call.now)
     if session is None:
         return call

@@ -23,6 +23,7 @@ from careloom.store.actor import Actor, may
 from careloom.store.audit import Access, AuditBuffer, Interaction
 from careloom.store.database import Database
 from careloom.store.read import Reader
+from careloom.web.tokens import Tokens
 
 if TYPE_CHECKING:
     from careloom.flow import Flow
@@ -39,6 +40,7 @@ class Site:
     templates: Environment
     live: Live
     audit: AuditBuffer
+    tokens: Tokens
     clock: Callable[[], datetime]
 
     @property
@@ -80,6 +82,12 @@ class Call:
     def reader(self) -> Generator[Reader]:
         """Reads for this actor, in one transaction: all that a page shows is of one moment."""
         with self.site.database.connection() as connection:
+            yield Reader(connection, self.who)
+
+    @contextmanager
+    def glance(self) -> Generator[Reader]:
+        """Reads for this actor, each statement by itself: for who asks one question, without a transaction's cost."""
+        with self.site.database.autocommit() as connection:
             yield Reader(connection, self.who)
 
     def seen(

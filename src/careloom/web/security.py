@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from hashlib import sha256
 from urllib.parse import urlsplit
 
-from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -46,6 +45,12 @@ HEADERS = {
 }
 
 
+_ADDED = [
+    (name.lower().encode(), value.encode())
+    for name, value in (HEADERS | {"Cache-Control": "no-store"}).items()
+]
+
+
 class Headers:
     """ASGI middleware: put the headers on every answer; keep none of it in a cache unless it is a static file."""
 
@@ -57,10 +62,9 @@ class Headers:
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
-                headers.setdefault("Cache-Control", "no-store")
+                headers: list[tuple[bytes, bytes]] = message["headers"]
+                present = {name for name, _ in headers}
+                headers += [pair for pair in _ADDED if pair[0] not in present]
             await send(message)
 
         await self.app(scope, receive, with_headers)

@@ -39,13 +39,14 @@ from careloom.web.road import RIGHTS, Road
 from careloom.web.routes import ROADS
 from careloom.web.security import Headers
 from careloom.web.templating import templates
+from careloom.web.tokens import Tokens
 
 if TYPE_CHECKING:
     from careloom.flow import Flow
 
 log = structlog.get_logger(__name__)
 
-THREADS = 8
+THREADS = 4
 """Twice this many connections are the most that the pool is asked for: a handler that writes holds two."""
 
 MAX_BODY = 256 * 1024 * 1024
@@ -56,7 +57,16 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 def app(settings: Settings, database: Database, flow: Flow, roads: Sequence[Road] = ROADS) -> Starlette:
     """The web application over one database. Raises OutcomeError if a road declares no right."""
     refuse_undeclared(roads)
-    site = Site(settings, database, flow, templates(), Live(database), AuditBuffer(database), flow.clock)
+    site = Site(
+        settings,
+        database,
+        flow,
+        templates(),
+        Live(database),
+        AuditBuffer(database),
+        Tokens(database),
+        flow.clock,
+    )
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix="web")
 
     @asynccontextmanager
@@ -206,17 +216,18 @@ def _astray(site: Site, request: Request, status: int) -> Response:
 
 
 def _call(site: Site, request: Request, body: bytes) -> Call:
+    scope = request.scope
     return Call(
         site=site,
         method=request.method,
-        path=request.url.path,
+        path=scope["path"],
         now=site.clock(),
         mark=site.live.mark,
-        query=tuple(request.query_params.multi_items()),
+        query=tuple(request.query_params.multi_items()) if scope["query_string"] else (),
         headers=request.headers,
         cookies=request.cookies,
         parts=request.path_params,
         body=body,
-        is_secure=request.url.scheme == "https",
+        is_secure=scope["scheme"] == "https",
         address=request.client.host if request.client else "",
     )

@@ -16,7 +16,7 @@ from careloom.web.rest.answer import of_version, rtype_of
 def read(call: Call) -> Response:
     """The current version; 404 if it never was (or is not for this actor), 410 if it was deleted."""
     rtype, id_ = rtype_of(call), call.parts["id"]
-    with call.reader() as reader:
+    with call.glance() as reader:
         return of_version(call, _there(reader.stored(rtype, id_)))
 
 
@@ -25,7 +25,7 @@ def vread(call: Call) -> Response:
     rtype, id_, version = rtype_of(call), call.parts["id"], call.parts["version"]
     if not version.isdecimal():
         raise OutcomeError(Issue("not-found", "There is no such version."))
-    with call.reader() as reader:
+    with call.glance() as reader:
         return of_version(call, _there(reader.version(rtype, id_, int(version))))
 
 
