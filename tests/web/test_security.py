@@ -6,8 +6,8 @@ from typing import get_args
 
 import pytest
 
-from careloom.fhir.outcome import Issue, IssueCode, OutcomeError
-from careloom.web.errors import STATUS, TITLES, status_of
+from careloom.fhir.outcome import STATUS, Issue, IssueCode, OutcomeError, status_of
+from careloom.web.errors import TITLES
 from careloom.web.road import PUBLIC, RIGHTS, Road, page
 from careloom.web.routes import ROADS
 from careloom.web.security import POLICY, form_token, refuse_foreign_form
