@@ -34,6 +34,7 @@ CHECKS: dict[str, str] = {
     "identity": "careloom.verify.identity:figures",
     "load-resume": "careloom.verify.load_resume:check",
     "mllp-once": "careloom.verify.mllp_once:check",
+    "search-oracle": "careloom.verify.search_oracle:check",
     "v2-ledger": "careloom.verify.v2_ledger:check",
 }
 """Check of `careloom verify` -> `f(settings) -> list[Figure]`."""

@@ -156,7 +156,8 @@ def test_one_element_serves_all_parameters_that_read_it() -> None:
 
 def test_a_quantity_keeps_its_code_and_a_period_its_open_end() -> None:
     row = ("http://unitsofmeasure.org", "mm[Hg]", 120.0, 120.0)
-    assert values(OBSERVATION, "combo-value-quantity", "quantities") == [row]
+    as_people_read_it = (None, "mmHg", 120.0, 120.0)
+    assert values(OBSERVATION, "combo-value-quantity", "quantities") == [row, as_people_read_it]
     assert values(OBSERVATION, "value-quantity", "quantities") == []
     assert values(OBSERVATION, "date", "dates") == [(datetime(2020, 1, 1, 10, tzinfo=UTC), LATEST)]
 

@@ -21,26 +21,29 @@ from careloom.fhir.searchpath import Hop, Key, Resolves, Route, Where, routes
 Extractor = Callable[..., None]
 
 # What is indexed for (type of parameter, type of element), as source. `{v}` is the element. A line that names
-# `{id}` is written once for each parameter that reads the element.
-_CODING = (
-    "s, k = {v}.get('system'), {v}.get('code')\nif s is not None or k is not None:\n    token(({id}, s, k))"
-)
+# `{id}` is written once for each parameter that reads the element. A token of neither system nor code says that an
+# element is there, though nothing in it can be found: a search by :missing asks for that.
+_THERE = "token(({id}, None, None))"
+_CODING = "token(({id}, {v}.get('system'), {v}.get('code')))"
 _IDENTIFIER = _CODING.replace("'code'", "'value'")
 _PLAIN = "token(({id}, None, {v}))"
 _STRING = "string(({id}, normalised({v})))"
 _MOMENT = "lo, hi = interval({v})\ndate(({id}, lo, hi))"
+_SPAN = f"if span is not None:\n    date(({{id}}, *span))\nelse:\n    {_THERE}"
 _CANONICAL = "for text in canonical_keys({v}):\n    reference(({id}, text))"
 _INLINE = "if 'id' in {v}:\n    reference(({id}, {v}['resourceType'] + '/' + {v}['id']))"
-_QUANTITY = "add_quantity(quantity, {id}, {v})"
+_QUANTITY = f"add_quantity(quantity, {{id}}, {{v}})\nif 'value' not in {{v}}:\n    {_THERE}"
 _NUMBER = "quantity(({id}, None, None, number({v}), number({v})))"
 _URI = "uri(({id}, {v}))"
 _RULES: dict[tuple[str, str], str] = {
     ("token", "CodeableConcept"): (
+        "if 'coding' not in {v}:\n"
+        f"    {_THERE}\n"
         "for c in {v}.get('coding', ()):\n" + indent(_CODING.replace("{v}", "c"), "    ")
     ),
     ("token", "Coding"): _CODING,
     ("token", "Identifier"): _IDENTIFIER,
-    ("token", "ContactPoint"): "k = {v}.get('value')\nif k is not None:\n    token(({id}, None, k))",
+    ("token", "ContactPoint"): "token(({id}, None, {v}.get('value')))",
     ("token", "boolean"): "token(({id}, None, 'true' if {v} else 'false'))",
     ("token", "code"): _PLAIN,
     ("token", "id"): _PLAIN,
@@ -53,13 +56,15 @@ _RULES: dict[tuple[str, str], str] = {
     ("date", "date"): _MOMENT,
     ("date", "dateTime"): _MOMENT,
     ("date", "instant"): _MOMENT,
-    ("date", "Period"): "span = period({v})\nif span is not None:\n    date(({id}, *span))",
-    ("date", "Timing"): "span = timing({v})\nif span is not None:\n    date(({id}, *span))",
+    ("date", "Period"): f"span = period({{v}})\n{_SPAN}",
+    ("date", "Timing"): f"span = timing({{v}})\n{_SPAN}",
     ("reference", "Reference"): (
         "text = {v}.get('reference')\n"
         "if text is not None and text[:1] != '#':\n"
         "    text = reference_key(text)\n"
         "    reference(({id}, text))\n"
+        "elif 'identifier' not in {v}:\n"
+        f"    {_THERE}\n"
         "named = {v}.get('identifier')\n"
         "if named is not None:\n" + indent(_IDENTIFIER.replace("{v}", "named"), "    ")
     ),

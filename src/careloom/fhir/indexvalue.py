@@ -82,7 +82,7 @@ def add_quantity(add: Callable[[Quantity], object], parameter: int, quantity: di
     comparator = quantity.get("comparator")
     if comparator is not None:
         low, high = (-math.inf, high) if comparator[0] == "<" else (low, math.inf)
-    add((parameter, quantity.get("system"), quantity.get("code") or quantity.get("unit"), low, high))
+    _add_units(add, parameter, quantity, low, high)
 
 
 def add_range(add: Callable[[Quantity], object], parameter: int, value: dict[str, Any]) -> None:
@@ -92,7 +92,7 @@ def add_range(add: Callable[[Quantity], object], parameter: int, value: dict[str
     start = number(low.get("value", -math.inf))
     end = number(high.get("value", math.inf))
     if low or high:
-        add((parameter, named.get("system"), named.get("code") or named.get("unit"), start, end))
+        _add_units(add, parameter, named, start, end)
 
 
 def add_sampled_data(add: Callable[[Quantity], object], parameter: int, value: dict[str, Any]) -> None:
@@ -103,8 +103,18 @@ def add_sampled_data(add: Callable[[Quantity], object], parameter: int, value: d
         return
     factor = number(value.get("factor", 1))
     ends = [number(origin["value"]) + sample * factor for sample in (min(samples), max(samples))]
-    unit = origin.get("code") or origin.get("unit")
-    add((parameter, origin.get("system"), unit, min(ends), max(ends)))
+    _add_units(add, parameter, origin, min(ends), max(ends))
+
+
+def _add_units(
+    add: Callable[[Quantity], object], parameter: int, named: dict[str, Any], low: float, high: float
+) -> None:
+    """A row by the code of the unit and, where it is written otherwise, one by the unit as people read it."""
+    code, unit = named.get("code"), named.get("unit")
+    if code or not unit:
+        add((parameter, named.get("system"), code, low, high))
+    if unit and unit != code:
+        add((parameter, None, unit, low, high))
 
 
 def number(value: Any) -> float:

@@ -139,14 +139,23 @@ def _clause(rtype: str, name: str, text: str, base: str, depth: int = 0) -> Clau
             Issue("not-supported", f"After {code}: a type that it refers to must stand.", code)
         )
     types = (modifier,) if modifier else targets
-    branches = [(one, _clause(one, rest, text, base, depth + 1)) for one in types if _leads_on(one, rest)]
+    branches: list[tuple[str, Clause]] = []
+    # Of several types that a reference may lead to, some do not know how the rest goes on.
+    failed = _unknown(" or ".join(types[:4]), rest, is_empty=False)
+    for one in filter(lambda one: _leads_on(one, rest), types):
+        try:
+            branches.append((one, _clause(one, rest, text, base, depth + 1)))
+        except OutcomeError as error:
+            if error.issues[0].code != "not-supported":
+                raise
+            failed = error
     if not branches:
-        raise _unknown(" or ".join(types[:4]), rest, is_empty=False)
+        raise failed
     return Chain(parameter, tuple(branches))
 
 
 def _leads_on(rtype: str, name: str) -> bool:
-    """Whether a chain may go on by this name; of several types that know it, some may know it as no reference."""
+    """Whether this type knows the next name of a chain, as a reference where the chain goes on beyond it."""
     known = parameters(rtype)
     if not _is_known(known, name):
         return False

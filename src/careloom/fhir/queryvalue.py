@@ -9,16 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Literal, get_args
 
 from careloom.fhir.facts import resource_types
 from careloom.fhir.indexvalue import normalised, reference_key
-from careloom.fhir.instant import interval
+from careloom.fhir.instant import EARLIEST, LATEST, interval
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.searchparam import SearchParameter, parameters
 
+DAY = timedelta(days=1)
 Prefix = Literal["eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"]
 
 
@@ -127,6 +128,13 @@ def values(parameter: SearchParameter, modifier: str, text: str, base: str = "")
         text = f"The search parameter {parameter.code} does not take the modifier :{modifier[:64]}."
         raise OutcomeError(Issue("not-supported", text, parameter.code))
     return tuple(_value(parameter, modifier, item, base) for item in split(text, ",") if item)
+
+
+def ap_span(moment: Moment) -> tuple[datetime, datetime]:
+    """How far `ap` reaches, which R4 leaves to the server: the span's own width to either side, a day at least."""
+    width = max(moment.hi - moment.lo, DAY)
+    early = moment.lo - width if moment.lo - EARLIEST > width else EARLIEST
+    return early, moment.hi + width if LATEST - moment.hi > width else LATEST
 
 
 def split(text: str, separator: str) -> list[str]:

@@ -52,7 +52,8 @@ class Indexed:
     tokens: list[tuple[int, str | None, str | None]] = field(
         default_factory=list[tuple[int, str | None, str | None]]
     )
-    """(parameter, system, code). A Reference with an identifier stands here under its reference parameter."""
+    """(parameter, system, code). A Reference with an identifier stands here under its reference parameter; neither
+    system nor code: the element is there, but nothing in it can be found."""
     strings: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
     """(parameter, text as `indexvalue.normalised` makes it)."""
     dates: list[tuple[int, datetime, datetime]] = field(default_factory=list[tuple[int, datetime, datetime]])
@@ -62,7 +63,8 @@ class Indexed:
     quantities: list[tuple[int, str | None, str | None, float, float]] = field(
         default_factory=list[tuple[int, str | None, str | None, float, float]]
     )
-    """(parameter, system, code or unit, low, high); numbers have neither system nor code."""
+    """(parameter, system, code, low, high); a unit that is written otherwise than its code stands in another row, without
+    a system; numbers have neither system nor code."""
     uris: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
 
 

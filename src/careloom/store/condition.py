@@ -17,6 +17,7 @@ class Condition(NamedTuple):
 
 
 NEVER = Condition("false")
+ALWAYS = Condition("true")
 
 
 def all_of(conditions: Iterable[Condition]) -> Condition:
@@ -25,7 +26,7 @@ def all_of(conditions: Iterable[Condition]) -> Condition:
     >>> all_of([Condition("a = %s", (1,)), Condition("b")])
     Condition(sql='a = %s and b', values=(1,))
     """
-    return _joined(" and ", list(conditions)) or Condition("true")
+    return _joined(" and ", list(conditions)) or ALWAYS
 
 
 def any_of(conditions: Iterable[Condition]) -> Condition:

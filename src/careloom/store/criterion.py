@@ -2,25 +2,41 @@
 
 Room: store. May import: fhir. Pure. Standard: https://hl7.org/fhir/R4/search.html#ptypes
 
-What cannot be answered exactly is refused with `not-supported`, never left out.
+What cannot be answered exactly by the index alone is answered by a condition that lets more through, and `needs_check`
+says so: the resources that pass are then looked at (fhir.matching). What cannot be answered at all is refused with
+`not-supported`, never left out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from careloom.fhir.facts import resource_types
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.query import Criterion
-from careloom.fhir.queryvalue import Amount, Composite, Missing, Moment, Reference, Text, Token, Uri, Value
-from careloom.fhir.searchparam import SearchParameter, parameters
-from careloom.store.condition import NEVER, Condition, all_of, any_of, equals, negated, overlaps
+from careloom.fhir.queryvalue import (
+    Amount,
+    Composite,
+    Missing,
+    Moment,
+    Reference,
+    Text,
+    Token,
+    TypedIdentifier,
+    Uri,
+    Value,
+)
+from careloom.fhir.searchparam import OF_THE_ROW, SearchParameter, parameters
+from careloom.store.condition import ALWAYS, NEVER, Condition, all_of, any_of, equals, negated, overlaps
 from careloom.store.hashes import code_entry, coding_entry, hash64, salt, system_entry, uri_entry
 from careloom.store.moment import on_hot_date, on_last_updated, on_other_date
-from careloom.store.resource_type import UNIONS, Columns, columns_of
+from careloom.store.resource_type import RESOURCE_TYPES, UNIONS, Columns, columns_of
 from careloom.store.row import STRING_LIMIT, system_hash, unit_hash
 
 HIGHEST = chr(0x10FFFF)
 """The last character: what a prefix may go on with."""
+MAX_URI = 1_000
+"""Characters of a uri whose beginnings :above looks for."""
 
 
 def criterion_condition(rtype: str, criterion: Criterion, row: str = "r") -> Condition:
@@ -28,15 +44,37 @@ def criterion_condition(rtype: str, criterion: Criterion, row: str = "r") -> Con
     parameter, modifier = criterion.parameter, criterion.modifier
     columns = columns_of(rtype)
     if criterion.values and isinstance(criterion.values[0], Missing):
-        return _missing(columns, _stored(rtype, parameter), row, is_missing=criterion.values[0].is_missing)
+        return _missing(columns, parameter, rtype, row, is_missing=criterion.values[0].is_missing)
     if modifier == "not":
-        return negated(criterion_condition(rtype, Criterion(parameter, "", criterion.values), row))
+        asserted = Criterion(parameter, "", criterion.values)
+        return ALWAYS if needs_check(asserted) else negated(criterion_condition(rtype, asserted, row))
     if parameter.code == "_id":
         return _by_id(rtype, parameter, modifier, criterion.values, row)
     conditions = [
         _one_parameter(columns, one, modifier, criterion.values, row) for one in _stored(rtype, parameter)
     ]
     return any_of(conditions)
+
+
+def needs_check(criterion: Criterion) -> bool:
+    """Whether `criterion_condition` may let through what does not meet the criterion."""
+    parameter, modifier = criterion.parameter, criterion.modifier
+    if criterion.values and isinstance(criterion.values[0], Missing):
+        return parameter.type in {"composite", "special"}
+    match parameter.type:
+        case "string":
+            return modifier in {"exact", "contains"} or any(map(_is_long, criterion.values))
+        case "composite":
+            return parameter.expression != parameter.rtype
+        case "special":
+            return True
+        case _:
+            return modifier in {"text", "of-type"} or (modifier == "below" and parameter.type == "uri")
+
+
+def _is_long(value: Value) -> bool:
+    """Whether the index holds only the beginning of what this asks for."""
+    return isinstance(value, Text) and len(value.normalised) > STRING_LIMIT
 
 
 def hot_codes(rtype: str, criterion: Criterion) -> list[int]:
@@ -53,13 +91,23 @@ def _stored(rtype: str, parameter: SearchParameter) -> list[SearchParameter]:
     return [parameters(rtype)[code] for code in union] if union else [parameter]
 
 
-def _missing(columns: Columns, stored: Sequence[SearchParameter], row: str, *, is_missing: bool) -> Condition:
+def _missing(
+    columns: Columns, parameter: SearchParameter, rtype: str, row: str, *, is_missing: bool
+) -> Condition:
+    if parameter.code in OF_THE_ROW:
+        return NEVER if is_missing else ALWAYS
+    if parameter.type in {"composite", "special"}:
+        return ALWAYS
+    return _present(columns, _stored(rtype, parameter), row, "=" if is_missing else "<>")
+
+
+def _present(columns: Columns, stored: Sequence[SearchParameter], row: str, sign: str = "<>") -> Condition:
     bits = 0
     for parameter in stored:
         if parameter.id not in columns.bits:
             raise _unsupported(parameter, "missing")
         bits |= columns.bits[parameter.id]
-    return Condition(f"{row}.present & %s::bigint {'=' if is_missing else '<>'} 0", (bits,))
+    return Condition(f"{row}.present & %s::bigint {sign} 0", (bits,))
 
 
 def _by_id(
@@ -67,7 +115,7 @@ def _by_id(
 ) -> Condition:
     if modifier:
         raise _unsupported(parameter, modifier)
-    ids = [value.code for value in values if isinstance(value, Token) and value.code]
+    ids = [value.code for value in values if isinstance(value, Token) and value.code and not value.system]
     by_key = equals(f"{row}.key", [hash64(f"{rtype}/{id_}") for id_ in ids])
     return all_of([by_key, Condition(f"{row}.id = any(%s)", (ids,))])
 
@@ -82,10 +130,13 @@ def _one_parameter(
 
 
 def _tokens(
-    columns: Columns, parameter: SearchParameter, _modifier: str, values: Sequence[Value], row: str
+    columns: Columns, parameter: SearchParameter, modifier: str, values: Sequence[Value], row: str
 ) -> Condition:
+    if modifier == "text":
+        return _present(columns, [parameter], row)
     hot: list[int] = []
     entries: list[int] = []
+    any_value: list[Condition] = []
     for value in values:
         coding = None if parameter.id in columns.plain else _coding(parameter.id, value)
         if parameter.id in columns.plain and isinstance(value, Token) and value.system:
@@ -95,10 +146,14 @@ def _tokens(
             hot.append(coding)
         elif coding is not None:
             entries.append(coding)
+        elif isinstance(value, TypedIdentifier):
+            entries.append(code_entry(parameter.id, value.value))
         elif isinstance(value, Token) and value.code is not None:
             entries.append(code_entry(parameter.id, value.code))
         elif isinstance(value, Token) and value.system:
             entries.append(system_entry(parameter.id, value.system))
+        elif value == Token(None, None):
+            any_value = [_present(columns, [parameter], row)]
         else:
             raise _unsupported(parameter, "")
     conditions = [overlaps(f"{row}.ix", entries)] if entries else []
@@ -106,7 +161,7 @@ def _tokens(
         second = equals("s.code", hot)
         sql = f"{row}.rid in (select s.rid from s_second s where {second.sql})"
         conditions += [equals(f"{row}.code", hot), Condition(sql, second.values)]
-    return any_of(conditions)
+    return any_of([*conditions, *any_value])
 
 
 def _coding(parameter: int, value: Value) -> int | None:
@@ -126,7 +181,10 @@ def _strings(
         text = value.normalised.replace("\0", "")[:STRING_LIMIT]
         if modifier == "contains":
             escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-            conditions.append(Condition("s.v like %s", (f"%{escaped}%",)))
+            # Of a longer text only the beginning is here.
+            conditions.append(Condition("(s.v like %s or length(s.v) >= %s)", (f"%{escaped}%", STRING_LIMIT)))
+        elif modifier == "exact":
+            conditions.append(Condition("s.v = %s", (text,)))
         else:
             conditions.append(Condition("s.v >= %s and s.v < %s", (text, text + HIGHEST)))
     return _beside("s_str", parameter, any_of(conditions), row)
@@ -176,7 +234,7 @@ def _references(
         for key in value.keys if isinstance(value, Reference) else ():
             if parameter.id in columns.single_patients and key.startswith("Patient/"):
                 patients.append(hash64(key))
-            elif parameter.code != "patient":
+            elif parameter.code != "patient" or not _is_of_another_type(key):
                 entries.append(hash64(key) ^ salt(parameter.id))
     conditions = [equals(f"{row}.pat", patients)] if patients else []
     if entries:
@@ -184,11 +242,21 @@ def _references(
     return any_of(conditions)
 
 
+def _is_of_another_type(key: str) -> bool:
+    """Whether this is `Type/id`, and of another type than Patient: a bare id is tried for every target of R4."""
+    rtype, _, id_ = key.partition("/")
+    return rtype in resource_types() and "/" not in id_ and rtype != "Patient"
+
+
 def _uris(
-    _columns: Columns, parameter: SearchParameter, _modifier: str, values: Sequence[Value], row: str
+    columns: Columns, parameter: SearchParameter, modifier: str, values: Sequence[Value], row: str
 ) -> Condition:
-    entries = [uri_entry(parameter.id, value.uri) for value in values if isinstance(value, Uri)]
-    return overlaps(f"{row}.ix", entries)
+    if modifier == "below":
+        return _present(columns, [parameter], row)
+    uris = [value.uri for value in values if isinstance(value, Uri)]
+    if modifier == "above":
+        uris = [uri[:end] for uri in uris for end in range(1, min(len(uri), MAX_URI) + 1)]
+    return overlaps(f"{row}.ix", [uri_entry(parameter.id, uri) for uri in uris])
 
 
 def _dates(
@@ -205,14 +273,11 @@ def _dates(
 
 
 def _composites(
-    _columns: Columns, parameter: SearchParameter, modifier: str, values: Sequence[Value], row: str
+    columns: Columns, parameter: SearchParameter, modifier: str, values: Sequence[Value], row: str
 ) -> Condition:
-    # Where the expression is the resource itself, each part has one value at most, and the parts cannot be mixed up.
-    rtype = parameter.rtype
-    if parameter.expression != rtype:
-        raise _unsupported(parameter, "composite of a repeating element")
-    known = parameters(rtype)
+    known = parameters(parameter.rtype)
     components = [known[code] for code, _ in parameter.components]
+    rtype = RESOURCE_TYPES[columns.number - 1]
     conditions: list[Condition] = []
     for value in values:
         if not isinstance(value, Composite):
@@ -249,7 +314,14 @@ def _is_supported(parameter: SearchParameter, modifier: str) -> bool:
     """Modifiers handled here (:not and :missing are handled before); a reference's may be a type."""
     if parameter.type == "reference":
         return modifier == "identifier" or modifier[:1].isupper()
-    return parameter.type == "string" and modifier == "contains"
+    return modifier in _MODIFIERS.get(parameter.type, ())
+
+
+_MODIFIERS = {
+    "string": ("exact", "contains"),
+    "token": ("text", "of-type"),
+    "uri": ("above", "below"),
+}
 
 
 def _unsupported(parameter: SearchParameter, what: str) -> OutcomeError:

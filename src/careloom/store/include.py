@@ -37,7 +37,7 @@ def included(connection: Connection, actor: Actor, query: Query, matches: Sequen
     if not (query.includes or query.revincludes):
         return []
     found: dict[int, Stored] = {}
-    seen = {_key(match) for match in matches}
+    seen = {match.key for match in matches}
     fresh = list(matches)
     for turn in range(MAX_ROUNDS):
         includes = [one for one in query.includes if turn == 0 or one.iterate]
@@ -45,9 +45,9 @@ def included(connection: Connection, actor: Actor, query: Query, matches: Sequen
         if not fresh or not (includes or revincludes):
             break
         conditions = [*_forward(connection, includes, fresh), *_backward(revincludes, fresh)]
-        fresh = [one for one in _read(connection, actor, conditions) if _key(one) not in seen]
-        seen.update(map(_key, fresh))
-        found.update((_key(one), one) for one in fresh)
+        fresh = [one for one in _read(connection, actor, conditions) if one.key not in seen]
+        seen.update(one.key for one in fresh)
+        found.update((one.key, one) for one in fresh)
         if len(found) > MAX_INCLUDED:
             text = f"More than {MAX_INCLUDED} resources are to be included: ask for a smaller _count."
             raise OutcomeError(Issue("too-costly", text))
@@ -95,7 +95,7 @@ def _entries(connection: Connection, sources: Sequence[Stored]) -> dict[int, fro
 
 def _backward(revincludes: Sequence[Include], targets: Sequence[Stored]) -> list[Condition]:
     conditions: list[Condition] = []
-    keys = [_key(target) for target in targets]
+    keys = [target.key for target in targets]
     for one in revincludes:
         if one.parameter is None:
             text = "_revinclude takes a type and a parameter here, not *."
@@ -113,7 +113,3 @@ def _read(connection: Connection, actor: Actor, conditions: Sequence[Condition])
     where = all_of([Condition("not r.is_deleted"), visible(actor), any_of(conditions)])
     sql = f"select {FIELDS} from res r where {where.sql} limit {MAX_INCLUDED + 1}"
     return stored_of(connection, connection.execute(sql.encode(), where.values, binary=True).fetchall())
-
-
-def _key(stored: Stored) -> int:
-    return hash64(f"{stored.rtype}/{stored.id}")

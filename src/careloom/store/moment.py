@@ -9,13 +9,9 @@ day, which have an index on b.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-
-from careloom.fhir.instant import EARLIEST, LATEST
-from careloom.fhir.queryvalue import Moment
+from careloom.fhir.instant import EARLIEST
+from careloom.fhir.queryvalue import DAY, Moment, ap_span
 from careloom.store.condition import Condition
-
-DAY = timedelta(days=1)
 
 
 def on_hot_date(moment: Moment, row: str) -> Condition:
@@ -69,17 +65,12 @@ def _on(moment: Moment, a: str, b: str) -> Condition:
 
 
 def _filled(sql: str, names: str, moment: Moment) -> Condition:
-    # How wide `ap` reaches is left to the server: here as much as the span itself on either side, a day at least.
-    width = max(moment.hi - moment.lo, DAY)
+    early, late = ap_span(moment)
     moments = {
         "lo": moment.lo,
         "hi": moment.hi,
-        "day_before": _earlier(moment.hi, DAY),
-        "early": _earlier(moment.lo, width),
-        "late": moment.hi + width if LATEST - moment.hi > width else LATEST,
+        "day_before": moment.hi - DAY if moment.hi - EARLIEST > DAY else EARLIEST,
+        "early": early,
+        "late": late,
     }
     return Condition(sql, tuple(moments[name] for name in names.split()))
-
-
-def _earlier(moment: datetime, width: timedelta) -> datetime:
-    return moment - width if moment - EARLIEST > width else EARLIEST

@@ -2,8 +2,8 @@
 
 Room: store. Pure. Standard: https://hl7.org/fhir/R4/search.html#sort
 
-Pages are cut by value, not by number: the next page begins after the last row of this one, so that rows which
-writers add or take away meanwhile neither repeat nor skip others. Ties are broken by the resource's key, which
+Pages are cut by value, not by number: the next page begins after the last row of this one (and the one before it ends
+before its first), so that rows which writers add or take away meanwhile neither repeat nor skip others. Ties are broken by the resource's key, which
 outlives its versions. Without _sort the newest clinical time comes first.
 """
 
@@ -13,10 +13,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.query import Sort
+from careloom.fhir.searchparam import OF_THE_ROW
 from careloom.store.condition import Condition, all_of, any_of
-from careloom.store.cursor import cursor_text, cursor_values
 from careloom.store.resource_type import columns_of
 
 
@@ -63,13 +62,13 @@ class Order(NamedTuple):
         """The values as text, around an inner query."""
         return ", ".join(f"r.k{place}::text" for place in range(len(self.keys)))
 
-    def cursor(self, values: Sequence[str]) -> str:
-        """The word for the page after a row with these values."""
-        return cursor_text(values)
+    @property
+    def backwards(self) -> Order:
+        """The same order from its end."""
+        return Order(tuple(key._replace(is_descending=not key.is_descending) for key in self.keys))
 
-    def after(self, cursor: str) -> Condition:
-        """The condition on rows beyond a cursor. Raises OutcomeError(invalid) for one of another search."""
-        values = cursor_values(cursor, [str] * len(self.keys))
+    def after(self, values: Sequence[str]) -> Condition:
+        """The condition on rows beyond one with these values."""
         if len({key.is_descending for key in self.keys}) == 1:
             sign = "<" if self.keys[0].is_descending else ">"
             left = ", ".join(key.sql for key in self.keys)
@@ -88,9 +87,14 @@ class Order(NamedTuple):
         return all_of([Condition("true"), *ties, beyond])
 
 
+def is_indexed(sort: Sort) -> bool:
+    """Whether SQL can make this order; if not, store.ranking does."""
+    return sort.parameter.type in _TABLES or sort.parameter.code in OF_THE_ROW
+
+
 @lru_cache(maxsize=1024)
 def order_of(rtype: str, sort: tuple[Sort, ...]) -> Order:
-    """The order of a search. Raises OutcomeError(not-supported) for a parameter without an order."""
+    """The order of a search by keys that are all `is_indexed`."""
     keys = [_key(rtype, one) for one in sort] or [Key("r.dlo", "timestamptz", is_descending=True)]
     return Order((*keys, Key("r.key", "bigint", keys[-1].is_descending)))
 
@@ -103,9 +107,6 @@ def _key(rtype: str, sort: Sort) -> Key:
         return Key("r.id", 'text collate "C"', down)
     if parameter.id == columns_of(rtype).date:
         return Key("r.dlo", "timestamptz", down)
-    if parameter.type not in _TABLES:
-        text = f"A search cannot be sorted by {parameter.code} here yet."
-        raise OutcomeError(Issue("not-supported", text, "_sort"))
     table, column, kind, highest, lowest = _TABLES[parameter.type]
     # Of several values the first in this direction counts; resources without one come last.
     best = f"select {'max' if down else 'min'}(s.{column}) from {table} s where s.rid = r.rid and s.sp = {parameter.id:d}"

@@ -116,7 +116,7 @@ def columns_of(rtype: str) -> Columns:
     others = (id_of(code) for code in facts().compartments["Patient"].get(rtype, ()))
     return Columns(
         number=number_of(rtype),
-        code=id_of("code") if "code" in known and known["code"].type == "token" else 0,
+        code=id_of("code") if _is_coded(known.get("code")) else 0,
         date=next((known[code].id for code in HOT_DATES.split() if _is_date(known.get(code))), 0),
         patients=patients,
         single_patients=frozenset() if rtype in MANY_PATIENTS else patients,
@@ -129,6 +129,11 @@ def columns_of(rtype: str) -> Columns:
 
 def _is_date(parameter: SearchParameter | None) -> bool:
     return parameter is not None and parameter.type == "date"
+
+
+def _is_coded(parameter: SearchParameter | None) -> bool:
+    """Whether its elements are codings: those of type code (OperationDefinition.code) have no system to hash."""
+    return parameter is not None and parameter.type == "token" and not _is_plain(parameter)
 
 
 def _is_plain(parameter: SearchParameter) -> bool:

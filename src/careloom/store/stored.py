@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from careloom.fhir.resource import Resource, loads
 from careloom.store.body import spliced
 from careloom.store.database import Connection
+from careloom.store.hashes import hash64
 from careloom.store.resource_type import RESOURCE_TYPES
 from careloom.store.session import session_of
 
@@ -37,6 +38,11 @@ class Stored(NamedTuple):
     depth: int
     seq: int
     """Rises with each version that one connection writes; the feed's order is in `store.feed`."""
+
+    @property
+    def key(self) -> int:
+        """Column `key` of its row."""
+        return hash64(f"{self.rtype}/{self.id}")
 
     def resource(self) -> Resource:
         """The parsed body; of a deletion only its type and id."""

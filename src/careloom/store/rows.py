@@ -1,0 +1,119 @@
+"""store.rows: the rows of one page, in order, and how many there are on all pages.
+
+Room: store. Touches: the tables res, s_str, s_qty, s_dat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from careloom.fhir.resource import Resource
+from careloom.store.clause import Look, chunks
+from careloom.store.condition import Condition, all_of
+from careloom.store.order import Order
+from careloom.store.place import Place
+from careloom.store.stored import FIELDS, Stored, stored_of
+
+MANY = 2_000
+"""Rows that are read at once, at most, where most of them do not pass."""
+ESTIMATED_FROM = 10_000
+"""`_total=estimate` counts up to here and asks the planner beyond."""
+
+
+class Branch(NamedTuple):
+    """A condition on rows r of res, and what the resources that meet it must also be."""
+
+    condition: Condition
+    checks: tuple[Callable[[Resource], bool], ...] = ()
+
+    def passes(self, stored: Stored) -> bool:
+        """Whether the resource is what the index alone could not tell."""
+        if not self.checks:
+            return True
+        resource = stored.resource()
+        return all(check(resource) for check in self.checks)
+
+
+class Rows(NamedTuple):
+    """The rows of a page, as they are shown."""
+
+    matches: list[Stored]
+    values: list[tuple[str, ...]]
+    """Of each the values of the order's keys."""
+    is_more: bool
+    """Whether there are more in the direction in which they were read."""
+
+
+def found_rows(look: Look, branches: Sequence[Branch], order: Order, place: Place, count: int) -> Rows:
+    """The page of `count` rows at this place."""
+    order = order.backwards if place.is_back else order
+    width = len(order.keys)
+    values = place.values
+    # All branches share their checks: those of the query.
+    is_checked = bool(branches[0].checks)
+    size = count + 1
+    kept: list[tuple[Stored, tuple[str, ...]]] = []
+    while True:
+        rows = _rows(look, branches, order, values, size)
+        found = zip(stored_of(look.connection, rows), (row[-width:] for row in rows), strict=True)
+        kept += [one for one in found if branches[0].passes(one[0])] if is_checked else found
+        if len(kept) > count or len(rows) < size:
+            break
+        look.go_on()
+        values, size = rows[-1][-width:], min(size * 4, MANY)
+    is_more = len(kept) > count
+    shown = kept[:count][::-1] if place.is_back else kept[:count]
+    return Rows([stored for stored, _ in shown], [values for _, values in shown], is_more)
+
+
+def counted(look: Look, branches: Sequence[Branch], how: str) -> int:
+    """How many rows meet the branches; `estimate` may be off where there are many."""
+    if any(branch.checks for branch in branches):
+        return sum(_passing(look, branch) for branch in branches)
+    limit = f" limit {ESTIMATED_FROM}" if how == "estimate" else ""
+    parts = " + ".join(
+        f"(select count(*) from (select from res r where {branch.condition.sql}{limit}) r)"
+        for branch in branches
+    )
+    values = [value for branch in branches for value in branch.condition.values]
+    row = look.connection.execute(f"select {parts}".encode(), values).fetchone()
+    number: int = row[0] if row else 0
+    return max(number, _planned(look, branches)) if limit and number >= ESTIMATED_FROM else number
+
+
+def _passing(look: Look, branch: Branch) -> int:
+    sql = f"select {FIELDS} from res r where {branch.condition.sql}"
+    return sum(
+        branch.passes(stored)
+        for rows in chunks(look, sql, branch.condition.values)
+        for stored in stored_of(look.connection, rows)
+    )
+
+
+def _planned(look: Look, branches: Sequence[Branch]) -> int:
+    total = 0
+    for branch in branches:
+        sql = f"explain (format json) select from res r where {branch.condition.sql}"
+        row = look.connection.execute(sql.encode(), branch.condition.values).fetchone()
+        total += int(row[0][0]["Plan"]["Plan Rows"]) if row else 0
+    return total
+
+
+def _rows(
+    look: Look, branches: Sequence[Branch], order: Order, after: Sequence[str], limit: int
+) -> list[tuple[Any, ...]]:
+    parts: list[str] = []
+    values: list[Any] = []
+    for branch in branches:
+        where = all_of([branch.condition, order.after(after)]) if after else branch.condition
+        parts.append(f"select {FIELDS}, {{keys}} from res r where {where.sql} order by {order.sql} limit %s")
+        values += [*where.values, limit]
+    if len(parts) == 1:
+        sql = parts[0].replace("{keys}", order.texts)
+    else:
+        # Each branch is cut off in the order of an index; only the few rows of both are sorted here.
+        union = " union all ".join(f"({part.replace('{keys}', order.named)})" for part in parts)
+        sql = f"select {FIELDS}, {order.named_texts} from ({union}) r order by {order.named_sql} limit %s"
+        values.append(limit)
+    return look.connection.execute(sql.encode(), values, binary=True).fetchall()

@@ -1,0 +1,237 @@
+"""verify.search_oracle: searches of every shape, page by page, against an oracle that looks at every resource.
+
+Room: verify. Reads the Synthea bundles and the official R4 examples of the public suites. A scratch database of its own.
+"""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import threading
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import zstandard
+
+from careloom.fhir.outcome import OutcomeError
+from careloom.fhir.query import parse
+from careloom.fhir.resource import Resource, dumps
+from careloom.flow.file import commit_file
+from careloom.settings import Settings
+from careloom.store import feed
+from careloom.store.actor import STATION
+from careloom.store.database import Database
+from careloom.store.event import Event
+from careloom.store.read import Reader
+from careloom.store.server import ensure
+from careloom.verify.figure import Figure
+from careloom.verify.oracle import Oracle, in_order
+from careloom.verify.scratch import scratch_home
+from careloom.verify.shapes import BUSY, Shape, Shapes
+
+SYNTHEA = "patients/synthea-r4.tar.zst"
+EXAMPLES = "fhir-r4-definitions/hl7.fhir.r4.examples-4.0.1.tar.zst"
+DEFINITIONS = (
+    "StructureDefinition-",
+    "SearchParameter-",
+    "ValueSet-",
+    "CodeSystem-",
+    "ConceptMap-",
+    "package",
+    "ig-",
+)
+"""Files of the package of examples that are definitions of R4, not examples."""
+NAME = "search-oracle"
+SEED = 2026
+NUMBER = 1_000
+"""Shapes made by chance, beside the sweep over all parameters."""
+CALM = 60
+"""Shapes that are read while others write."""
+BEGUN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def files(archive: Path) -> Iterator[tuple[str, bytes]]:
+    """Name and content of each JSON file of a .tar.zst, in the order of their names."""
+    raw = zstandard.ZstdDecompressor(max_window_size=2**31).stream_reader(archive.read_bytes()).read()
+    with tarfile.open(fileobj=io.BytesIO(raw)) as tar:
+        for member in sorted(tar.getmembers(), key=lambda member: member.name):
+            content = tar.extractfile(member) if member.name.endswith(".json") else None
+            if content is not None:
+                yield Path(member.name).name, content.read()
+
+
+def fill(database: Database, bundles: Iterable[bytes], singles: Iterable[bytes]) -> int:
+    """Commit bundles and single resources, each at a time of its own; return how many were refused by the validator."""
+    refused = 0
+    events = [("fhir", raw) for raw in bundles] + [("ndjson", b" ".join(raw.split(b"\n"))) for raw in singles]
+    for number, (kind, raw) in enumerate(events, 1):
+        now = BEGUN + timedelta(minutes=7 * number, milliseconds=number)
+        try:
+            with database.connection() as connection:
+                commit_file(
+                    connection, Event(number, "oracle", kind, raw, f"file-{number}", now, "received"), now
+                )
+        except OutcomeError:
+            refused += 1
+    with database.autocommit() as connection:
+        connection.execute("vacuum analyze")
+    return refused
+
+
+def resources(database: Database) -> Iterator[Resource]:
+    """Every resource that stands, read in the order of the feed, which no search takes part in."""
+    after = feed.START
+    with database.connection() as connection:
+        while True:
+            batch = feed.batch(connection, after, 1_000)
+            yield from (change.resource for change in batch.changes if not change.is_deleted)
+            if not batch.changes:
+                return
+            after = batch.cursor
+
+
+def wrong(reader: Reader, oracle: Oracle, shape: Shape, count: int = 20) -> str:
+    """What is wrong with the answer to a shape, in a few words; "" if it is right on every page."""
+    expected = oracle.answer(shape.rtype, shape.pairs)
+    try:
+        pages = list(_pages(reader, shape, max(count, len(expected) // 8)))
+    except OutcomeError as error:
+        return f"refused: {error}"
+    found = [name for page in pages for name in page]
+    sizes = [len(page) for page in pages]
+    if any(size != sizes[0] for size in sizes[:-1]):
+        return f"pages of unequal length: {sizes}"
+    twice = [name for name, times in Counter(found).items() if times > 1]
+    if twice:
+        return f"{len(twice)} are told twice"
+    more, less = set(found) - expected, expected - set(found)
+    if more or less:
+        return f"{len(more)} too many, {len(less)} too few of {len(expected)}: {sorted(more | less)[:2]}"
+    sort = dict(shape.pairs).get("_sort", "")
+    if sort:
+        ranks = [oracle.rank(name, sort) for name in found]
+        if not all(in_order(one, other, sort) for one, other in pairwise(ranks)):
+            return "not in order"
+    return ""
+
+
+def written_meanwhile(database: Database, oracle: Oracle, shapes: Sequence[Shape]) -> Iterator[str]:
+    """What is wrong with the answer to each shape, page by page, while others write: of what stood before and stands
+    after, no resource may be left out or told twice.
+    """
+    with _writers(database, oracle):
+        for shape in shapes:
+            expected = oracle.answer(shape.rtype, shape.pairs)
+            found: list[str] = []
+            cursor = ""
+            while True:
+                pairs = [*shape.pairs, ("_count", "10"), *([("_cursor", cursor)] if cursor else [])]
+                # Each page is read in a transaction of its own, as a client reads it.
+                with database.connection() as connection:
+                    page = Reader(connection, STATION).search(parse(shape.rtype, pairs, strict=True))
+                found += [f"{match.rtype}/{match.id}" for match in page.matches if match.rtype]
+                if page.next is None:
+                    break
+                cursor = page.next
+            missing = expected - set(found)
+            twice = [name for name, times in Counter(found).items() if times > 1 and name in expected]
+            yield f"{len(missing)} left out, {len(twice)} twice: {shape.text}" if missing or twice else ""
+
+
+@contextmanager
+def _writers(database: Database, oracle: Oracle) -> Generator[None]:
+    """Somebody creates, changes and deletes copies of resources, under ids of their own, until the block ends."""
+    stop = threading.Event()
+    names = sorted(name for rtype in BUSY if rtype in oracle.of_type for name in oracle.of_type[rtype])[::7]
+
+    def write() -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            copy = {**oracle.resource(names[number % len(names)]), "id": f"writer-{number % 500}"}
+            copy["language"] = f"x-{number}"
+            now = BEGUN + timedelta(days=30, seconds=number)
+            event = Event(number, "oracle", "ndjson", dumps(copy), f"writer-{number}", now, "received")
+            with database.connection() as connection:
+                commit_file(connection, event, now)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _pages(reader: Reader, shape: Shape, count: int) -> Iterator[list[str]]:
+    cursor = ""
+    while True:
+        pairs = [*shape.pairs, ("_count", str(count)), *([("_cursor", cursor)] if cursor else [])]
+        page = reader.search(parse(shape.rtype, pairs, strict=True))
+        yield [f"{match.rtype}/{match.id}" for match in page.matches]
+        if page.next is None:
+            return
+        cursor = page.next
+
+
+def examples(settings: Settings) -> list[bytes]:
+    """The official examples of R4."""
+    archive = settings.conformance / EXAMPLES
+    return [raw for name, raw in files(archive) if not name.startswith(DEFINITIONS)]
+
+
+def compared(database: Database, seed: int, number: int) -> list[tuple[Shape, str]]:
+    """Each shape of the sweep and `number` more, and what is wrong with its answer."""
+    oracle = Oracle(resources(database))
+    shapes = Shapes(oracle, seed)
+    with database.connection() as connection:
+        reader = Reader(connection, STATION)
+        chosen = (*shapes.sweep(), *shapes.by_chance(number))
+        return [(shape, wrong(reader, oracle, shape)) for shape in chosen]
+
+
+def check(settings: Settings) -> list[Figure]:
+    """Figures: shapes that equal the oracle on each page, parameters that the sweep covered, shapes while writers run."""
+    if not (settings.conformance / SYNTHEA).exists() or not (settings.conformance / EXAMPLES).exists():
+        return [
+            Figure(
+                check=NAME, note=f"The suites {SYNTHEA} and {EXAMPLES} are needed: set CARELOOM_CONFORMANCE."
+            )
+        ]
+    with scratch_home(NAME) as home:
+        server = ensure(Settings(home=home))
+        database = Database(server.url)
+        try:
+            database.migrate()
+            bundles = [raw for _, raw in files(settings.conformance / SYNTHEA)]
+            refused = fill(database, bundles, examples(settings))
+            told = compared(database, SEED, NUMBER)
+            return [
+                *_figures(told),
+                Figure(check=f"{NAME}.refused", value=refused, unit="examples"),
+                *_while_written(database),
+            ]
+        finally:
+            database.close()
+            server.stop()
+
+
+def _figures(told: Sequence[tuple[Shape, str]]) -> Iterator[Figure]:
+    wrong = [shape for shape, what in told if what]
+    yield Figure(check=NAME, passed=len(told) - len(wrong), failed=len(wrong), unit="shapes")
+    for kind in sorted({shape.kind for shape, _ in told}):
+        number = sum(shape.kind == kind for shape, _ in told)
+        failed = sum(shape.kind == kind for shape in wrong)
+        yield Figure(check=f"{NAME}.{kind}", passed=number - failed, failed=failed, unit="shapes")
+
+
+def _while_written(database: Database) -> Iterator[Figure]:
+    oracle = Oracle(resources(database))
+    shapes = list(Shapes(oracle, SEED + 1).by_chance(CALM))
+    failed = sum(map(bool, written_meanwhile(database, oracle, shapes)))
+    yield Figure(check=f"{NAME}.writers", passed=len(shapes) - failed, failed=failed, unit="shapes")
