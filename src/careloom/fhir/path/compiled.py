@@ -1,0 +1,82 @@
+"""fhir.path.compiled: an expression ready to be evaluated on any number of resources.
+
+Room: fhir. May import: fhir.path.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import DecimalException
+from functools import lru_cache
+from typing import Any
+
+from careloom.fhir.path.arguments import boolean
+from careloom.fhir.path.compiler import closure
+from careloom.fhir.path.env import Context, Env
+from careloom.fhir.path.fault import execution_error, too_costly
+from careloom.fhir.path.parser import parse
+from careloom.fhir.path.tree import Node as Tree
+from careloom.fhir.path.types import resource_node
+from careloom.fhir.path.value import Collection, Node, json_value
+
+_PLAIN = Context()
+
+
+class Compiled:
+    """A compiled expression; `tree` is what it was compiled from."""
+
+    __slots__ = ("_run", "text", "tree")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.tree: Tree = parse(text)
+        self._run = closure(self.tree)
+
+    def __call__(self, resource: Any, context: Context | None = None, **variables: Any) -> list[Any]:
+        """The values found, as JSON; `variables` are `%name`s. Raises OutcomeError(processing or too-costly).
+
+        >>> compile("name.given | name.family")({"resourceType": "Patient", "name": [{"given": ["A"], "family": "B"}]})
+        ['A', 'B']
+        """
+        if variables:
+            context = context or _PLAIN
+            context = replace(context, variables={**context.variables, **variables})
+        found = (json_value(item) for item in self.nodes(resource, context))
+        return [value for value in found if value is not None]
+
+    def nodes(self, resource: Any, context: Context | None = None, *, type: str = "") -> Collection:  # noqa: A002
+        """The items found, typed: System values and Nodes, which say where they stand.
+
+        `resource` is a resource or, if `type` says its type or path ("HumanName", "Patient.contact"), any element.
+        """
+        root = (
+            resource
+            if isinstance(resource, Node)
+            else Node(resource, type)
+            if type
+            else resource_node(resource)
+        )
+        try:
+            return list(self._run(Env(context or _PLAIN, root), [root]))
+        except RecursionError:
+            raise too_costly("The FHIRPath expression or the resource is nested too deeply.") from None
+        except DecimalException:
+            raise execution_error("A number is out of the range that can be calculated with") from None
+
+    def holds(self, resource: Any, context: Context | None = None, *, type: str = "") -> bool:  # noqa: A002
+        """Whether the expression is true; nothing counts as false."""
+        return boolean(self.nodes(resource, context, type=type)) is True
+
+    def __repr__(self) -> str:
+        """The text that was compiled."""
+        return f"Compiled({self.text!r})"
+
+
+@lru_cache(maxsize=4096)
+def compile(text: str) -> Compiled:  # noqa: A001 - as in re.compile
+    """Compile an expression, once for each text; raises OutcomeError(invalid, too-costly).
+
+    >>> compile("1 + 1")(None)
+    [2]
+    """
+    return Compiled(text)

@@ -1,0 +1,109 @@
+"""fhir.path.env: what an expression may ask of its surroundings, and what one evaluation carries along.
+
+Room: fhir. May import: fhir.path. Standard: http://hl7.org/fhirpath/N1/#environment-variables
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from careloom.fhir.path.fault import execution_error, too_costly
+from careloom.fhir.path.navigate import of_value
+from careloom.fhir.path.value import Collection, Node
+
+MAX_STEPS = 1_000_000
+"""Items that one evaluation may look at, counted by the functions that loop."""
+
+MAX_TEXT = 1_000_000
+"""Characters of a text that an expression may put together."""
+
+REGEX_SECONDS = 0.5
+"""Time that all the regular expressions of one evaluation may take together."""
+
+_STANDARD = {
+    "ucum": "http://unitsofmeasure.org",
+    "sct": "http://snomed.info/sct",
+    "loinc": "http://loinc.org",
+}
+_PREFIXES = {"vs-": "http://hl7.org/fhir/ValueSet/", "ext-": "http://hl7.org/fhir/StructureDefinition/"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """The surroundings of an evaluation. A function whose hook is None says that it is not supported."""
+
+    resource: Any = None
+    """%resource: the resource that holds the element; without it, the element itself."""
+    root_resource: Any = None
+    """%rootResource: the resource that contains %resource; without it, %resource."""
+    variables: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    resolve: Callable[[str], Any] | None = None
+    """Reference -> the resource as JSON, or None. Contained resources are found without it."""
+    member_of: Callable[[Any, str], bool | None] | None = None
+    """code, Coding or CodeableConcept as JSON, url of a value set -> whether it is in it; None if not known."""
+    conforms_to: Callable[[Any, str], bool | None] | None = None
+    """Resource as JSON, url of a profile -> whether it conforms; None where there is no such profile."""
+    now: datetime | None = None
+    """An aware moment; without it the clock is asked once, at first use."""
+    trace: Callable[[str, list[Any]], None] | None = None
+    max_steps: int = MAX_STEPS
+
+
+class Env:
+    """One evaluation: its variables, what `$index` and `$total` are, and what it may still spend."""
+
+    __slots__ = ("_now", "_steps_left", "context", "index", "regex_seconds", "root", "total", "variables")
+
+    def __init__(self, context: Context, root: Node) -> None:
+        self.context = context
+        self.root = root
+        self.index: Collection = []
+        self.total: Collection = []
+        self.variables: dict[str, Collection] = {}
+        self.regex_seconds = REGEX_SECONDS
+        self._steps_left = context.max_steps
+        self._now = context.now
+
+    def spend(self, steps: int) -> None:
+        """Count steps; raises OutcomeError(too-costly) when there were too many."""
+        self._steps_left -= steps
+        if self._steps_left < 0:
+            raise too_costly("The FHIRPath expression needs too many steps on this resource.")
+
+    @property
+    def now(self) -> datetime:
+        """The moment of this evaluation, always the same within it."""
+        if self._now is None:
+            self._now = datetime.now(UTC).astimezone()
+        return self._now
+
+    def variable(self, name: str) -> Collection:
+        """The value of `%name`; raises OutcomeError where nothing is called so."""
+        if name in self.variables:
+            return self.variables[name]
+        context = self.context
+        match name:
+            case "context":
+                return [self.root]
+            case "resource" | "rootResource":
+                own = (
+                    context.resource
+                    if name == "resource" or context.root_resource is None
+                    else context.root_resource
+                )
+                return [self.root] if own is None else of_value(own)
+            case _ if name in context.variables:
+                return of_value(context.variables[name])
+            case _ if name in _STANDARD:
+                return [_STANDARD[name]]
+            case _:
+                return [self._by_prefix(name)]
+
+    def _by_prefix(self, name: str) -> str:
+        for prefix, address in _PREFIXES.items():
+            if name.startswith(prefix):
+                return address + name.removeprefix(prefix)
+        raise execution_error(f"No variable is called %{name}")
