@@ -1,0 +1,58 @@
+"""fhir.profile.constraint: the invariants of a profile, by FHIRPath.
+
+Room: fhir. May import: fhir.outcome, fhir.path, fhir.profile.
+Standard: https://hl7.org/fhir/R4/conformance-rules.html#constraints
+
+The invariants of R4 itself are not asked again: fhir.validate has looked at them. An expression that cannot be
+evaluated is said to be unchecked; a profile that is wrong shall not make resources wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from careloom.fhir.facts import facts
+from careloom.fhir.outcome import OutcomeError, Severity
+from careloom.fhir.path import Context
+from careloom.fhir.path import Node as PathNode
+from careloom.fhir.path import compile as compiled
+from careloom.fhir.profile.item import Item
+from careloom.fhir.profile.node import Node
+from careloom.fhir.profile.run import Check, Run, Where
+
+_CORE = "http://hl7.org/fhir/StructureDefinition/"
+
+
+def constraints(node: Node, says: Callable[[str], str]) -> list[Check]:
+    """The checks of the constraints that the profile, and not R4, puts on an element."""
+    return [
+        _check(one, says)
+        for one in node.definition.get("constraint", ())
+        if "expression" in one and not _is_of_r4(one.get("source", ""))
+    ]
+
+
+def _is_of_r4(source: str) -> bool:
+    return source.removeprefix(_CORE) in facts().types
+
+
+def _check(constraint: dict[str, Any], says: Callable[[str], str]) -> Check:
+    key, expression = constraint.get("key", ""), constraint["expression"]
+    severity: Severity = "error" if constraint.get("severity") == "error" else "warning"
+    broken = says(f"{constraint.get('human', 'A constraint does not hold').rstrip('.')} ({key})")
+    unsure = says(f"Not checked: the invariant {key} cannot be evaluated here")
+
+    def check(item: Item, where: Where, run: Run) -> None:
+        beside = None if item.sibling is None else {"_value": item.sibling}
+        element = PathNode(item.value, item.kind, beside, "value")
+        context = Context(
+            resource=run.resource, root_resource=run.resource, resolve=lambda text: run.resolve(text)[0]
+        )
+        try:
+            if not compiled(expression).holds(element, context):
+                run.fault(where, "invariant", broken, severity=severity)
+        except OutcomeError:
+            run.unchecked(where, unsure)
+
+    return check

@@ -1,0 +1,137 @@
+"""fhir.profile.profiles: the profiles at hand, compiled at first use, and what they say of a resource.
+
+Room: fhir. May import: fhir.validate, fhir.profile. Standard: https://hl7.org/fhir/R4/profiling.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from careloom.fhir.outcome import Issue, OutcomeError
+from careloom.fhir.profile.compile import Compiler
+from careloom.fhir.profile.item import Item, root
+from careloom.fhir.profile.node import Node, tree
+from careloom.fhir.profile.run import Check, Run, Where
+from careloom.fhir.profile.terms import Terms
+from careloom.fhir.resource import Resource
+from careloom.fhir.validate import MAX_ISSUES, validate
+
+CORE = "http://hl7.org/fhir/StructureDefinition/"
+_KEPT = ("id", "path", "sliceName", "slicing", "min", "max", "type", "maxLength", "binding", "constraint")
+# R4 uses this one itself, for elements that must not be a comparison.
+_SIMPLE_QUANTITY: Resource = {
+    "resourceType": "StructureDefinition",
+    "url": f"{CORE}SimpleQuantity",
+    "type": "Quantity",
+    "snapshot": {
+        "element": [
+            {"id": "Quantity", "path": "Quantity", "min": 0, "max": "*"},
+            {"id": "Quantity.comparator", "path": "Quantity.comparator", "min": 0, "max": "0"},
+        ]
+    },
+}
+
+
+class Profiles:
+    """Profiles by canonical address, with the value sets and code systems that came with them.
+
+    A profile that a profile refers to must be among the definitions too; where it is not, that is said as an
+    information issue, and the resource is not called wrong.
+    """
+
+    def __init__(self, definitions: Iterable[Resource] = ()) -> None:
+        given = list(definitions)
+        self.terms = Terms(given)
+        self._definitions: dict[str, Resource] = {}
+        for one in (_SIMPLE_QUANTITY, *given):
+            if one["resourceType"] == "StructureDefinition" and one.get("kind") != "logical":
+                self._definitions[one["url"]] = _lean(one)
+        self._roots: dict[str, Node] = {}
+        self._checks: dict[str, Check] = {}
+
+    def urls(self, rtype: str = "") -> list[str]:
+        """The addresses of the profiles, of one type or all."""
+        return sorted(u for u, one in self._definitions.items() if not rtype or one["type"] == rtype)
+
+    def __contains__(self, url: str) -> bool:
+        """Whether a profile is known; a version after | is not looked at."""
+        return url.partition("|")[0] in self._definitions
+
+    def validate(self, resource: Resource, url: str) -> list[Issue]:
+        """What is wrong with a resource by R4 and by the profile; empty where nothing is.
+
+        What could not be checked comes as issues of severity information. Raises OutcomeError(not-found) where the
+        profile is not known.
+        """
+        check = self.check(url.partition("|")[0])
+        if check is None:
+            raise OutcomeError(Issue("not-found", f"The profile {url} is not known here."))
+        issues = validate(resource)
+        if any(issue.is_error for issue in issues):
+            return issues
+        run = Run(resource)
+        try:
+            check(root(resource), Where(None, resource["resourceType"]), run)
+        except RecursionError:
+            return [Issue("too-costly", "The resource is nested too deeply.")]
+        return (issues + run.issues)[:MAX_ISSUES]
+
+    def root(self, url: str) -> Node | None:
+        """The tree of a profile, or None if it is not known."""
+        if url not in self._roots and url in self._definitions:
+            self._roots[url] = tree(self._definitions[url])
+        return self._roots.get(url)
+
+    def check(self, url: str) -> Check | None:
+        """The compiled profile, or None if it is not known."""
+        if url not in self._checks:
+            node = self.root(url)
+            if node is None:
+                return None
+            name = self._definitions[url].get("name") or url.rpartition("/")[2]
+            self._checks[url] = _guarded(url, node, Compiler(self, name))
+        return self._checks[url]
+
+
+def _guarded(url: str, node: Node, compiler: Compiler) -> Check:
+    """The check of a whole profile: the type first, and never the same value twice at once."""
+    asked = compiler.check(node, [node.name], None)
+    wrong_type = compiler.says(f"Expected a {node.name}")
+
+    def check(item: Item, where: Where, run: Run) -> None:
+        key = (id(item.value), url)
+        if item.kind != node.name and node.name not in {"Resource", "DomainResource", "Element"}:
+            run.fault(where, "structure", wrong_type)
+        elif asked is not None and key not in run.active:
+            outer = run.resource
+            run.active.add(key)
+            run.resource = _container(item.value, outer)
+            try:
+                asked(item, where, run)
+            finally:
+                run.active.discard(key)
+                run.resource = outer
+
+    return check
+
+
+def _container(value: Any, outer: Resource) -> Resource:
+    """The resource within which `#id` is looked up: a contained resource stays within its container."""
+    if type(value) is not dict or "resourceType" not in value:
+        return outer
+    return outer if any(value is one for one in outer.get("contained", ())) else value
+
+
+def _lean(profile: Resource) -> Resource:
+    """What is needed of a StructureDefinition; texts and mappings are most of it."""
+    elements = [_lean_element(one) for one in profile.get("snapshot", {}).get("element", ())]
+    return {key: profile.get(key, "") for key in ("url", "name", "type")} | {
+        "snapshot": {"element": elements}
+    }
+
+
+def _lean_element(element: Resource) -> Resource:
+    return {
+        key: value for key, value in element.items() if key in _KEPT or key.startswith(("fixed", "pattern"))
+    }
