@@ -27,10 +27,10 @@ class Compiled:
 
     __slots__ = ("_run", "text", "tree")
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, tree: Tree, text: str = "") -> None:
         self.text = text
-        self.tree: Tree = parse(text)
-        self._run = closure(self.tree)
+        self.tree = tree
+        self._run = closure(tree)
 
     def __call__(self, resource: Any, context: Context | None = None, **variables: Any) -> list[Any]:
         """The values found, as JSON; `variables` are `%name`s. Raises OutcomeError(processing or too-costly).
@@ -79,4 +79,9 @@ def compile(text: str) -> Compiled:  # noqa: A001 - as in re.compile
     >>> compile("1 + 1")(None)
     [2]
     """
-    return Compiled(text)
+    return Compiled(parse(text), text)
+
+
+def of_tree(tree: Tree) -> Compiled:
+    """Compile a part of what was parsed, or a tree that was made otherwise."""
+    return Compiled(tree)

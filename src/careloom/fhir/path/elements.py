@@ -93,9 +93,9 @@ def _contained(env: Env, identity: str) -> Collection:
                 continue
             if identity == "":
                 return [holder]
-            for inner in resource.get("contained", ()):
+            for place, inner in enumerate(resource.get("contained", ())):
                 if type(inner) is dict and inner.get("id") == identity:
-                    return [resource_node(inner, resource, "contained")]
+                    return [resource_node(inner, resource, "contained", place)]
     return EMPTY
 
 

@@ -154,7 +154,7 @@ class _Reader:
         if self.next.kind == "special":
             raise syntax_error(f"${self.next.text} cannot stand after a dot", self.next.at)
         at = self.next.at
-        name = self._name()
+        name = self._name() if base is None else self._name_after_dot()
         if not self._sign("("):
             return Member(base, name, at)
         arguments: list[Node] = []
@@ -236,6 +236,10 @@ class _Reader:
         if kind == "delimited" or (kind == "name" and text not in _NOT_NAMES):
             return self._take().text
         raise syntax_error(f"Expected a name instead of {self.named()}", at)
+
+    def _name_after_dot(self) -> str:
+        """Any word: `text.div` is written often, though the grammar asks for `text.`div``."""
+        return self._take().text if self.next.kind == "name" else self._name()
 
     def _take(self) -> Token:
         token = self.next
