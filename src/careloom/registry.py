@@ -35,6 +35,7 @@ CHECKS: dict[str, str] = {
     "load-resume": "careloom.verify.load_resume:check",
     "mllp-once": "careloom.verify.mllp_once:check",
     "search-oracle": "careloom.verify.search_oracle:check",
+    "patch": "careloom.verify.patch:check",
     "v2-ledger": "careloom.verify.v2_ledger:check",
 }
 """Check of `careloom verify` -> `f(settings) -> list[Figure]`."""

@@ -148,6 +148,8 @@ def test_what_is_left_empty_goes_too_and_what_is_not_there_is_deleted_already() 
         (operation("change", "Patient"), "structure"),
         (operation("delete", "Patient.name.("), "invalid"),
         ({"name": "spam"}, "structure"),
+        ({"name": "operation", "part": 7}, "structure"),
+        ({"name": "operation", "part": [{"name": "type", "valueCode": "delete"}] * 2}, "structure"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_done_is_refused_and_names_the_operation(given_operation: Any, code: str) -> None:

@@ -52,7 +52,10 @@ def _parts(parameter: Any) -> Parts:
     if not isinstance(parameter, dict) or parameter.get("name") != "operation":
         raise malformed("Each parameter must be an operation")
     found: Parts = {}
-    for part in parameter.get("part", ()):
+    given = parameter.get("part", [])
+    if not isinstance(given, list):
+        raise malformed("The parts of an operation are a list")
+    for part in given:
         name = part.get("name") if isinstance(part, dict) else None
         if not isinstance(name, str) or name in found:
             raise malformed("Each part of an operation has a name of its own")
