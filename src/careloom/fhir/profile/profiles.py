@@ -64,18 +64,30 @@ class Profiles:
         What could not be checked comes as issues of severity information. Raises OutcomeError(not-found) where the
         profile is not known.
         """
+        issues = validate(resource)
+        if url not in self:
+            raise OutcomeError(Issue("not-found", f"The profile {url} is not known here."))
+        if any(issue.is_error for issue in issues):
+            return issues
+        return (issues + self.conformance(resource, url))[:MAX_ISSUES]
+
+    def conformance(
+        self, resource: Resource, url: str, *, within: Resource | None = None, path: str = ""
+    ) -> list[Issue]:
+        """What the profile alone finds in a resource that is valid R4.
+
+        `within` is the Bundle that holds it, in which its references are looked up, and `path` the place in there.
+        """
         check = self.check(url.partition("|")[0])
         if check is None:
             raise OutcomeError(Issue("not-found", f"The profile {url} is not known here."))
-        issues = validate(resource)
-        if any(issue.is_error for issue in issues):
-            return issues
-        run = Run(resource)
+        run = Run(within or resource)
+        run.resource = resource
         try:
-            check(root(resource), Where(None, resource["resourceType"]), run)
+            check(root(resource), Where(None, path or resource["resourceType"]), run)
         except RecursionError:
             return [Issue("too-costly", "The resource is nested too deeply.")]
-        return (issues + run.issues)[:MAX_ISSUES]
+        return run.issues
 
     def root(self, url: str) -> Node | None:
         """The tree of a profile, or None if it is not known."""
