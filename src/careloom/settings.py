@@ -38,6 +38,8 @@ class Settings:
     """PEM file with certificate and key; set, the MLLP listener speaks TLS."""
     watch_folder: str = ""
     """Folder whose files are taken in as they appear; empty: no folder is watched."""
+    forward_to: str = ""
+    """Where each HL7 v2 message that was taken in is sent on, in order: `mllp://host:port`, several with commas."""
     time_zone: str = "UTC"
     """IANA zone of timestamps that come without one, and of the pages."""
     day_first: bool = False

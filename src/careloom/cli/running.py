@@ -25,6 +25,7 @@ _host = click.option("--host", help="Address to bind (default 127.0.0.1).")
 @_port
 @_mllp
 @click.option("--database-url", help="A PostgreSQL 16+ URL instead of the embedded one.")
+@click.option("--forward-to", help="Send each HL7 v2 message on: mllp://host:port, several with commas.")
 def up(**options: Any) -> None:
     """Start careloom: database, listeners, stations, pages and /fhir. Ctrl-C stops all of it.
 
@@ -32,6 +33,7 @@ def up(**options: Any) -> None:
     careloom up
     careloom up --port 9000 --mllp-port 6661
     careloom up --database-url postgresql://care@db.local/care
+    careloom up --forward-to mllp://lab.local:2575
     """
     Supervisor(settings_from(**options)).run()
 

@@ -21,7 +21,9 @@ from types import FrameType
 import click
 import psutil
 
+from careloom.connect.deliver import address_of
 from careloom.fhir.outcome import Issue, OutcomeError
+from careloom.flow.delivery import destinations_of
 from careloom.settings import Settings
 from careloom.store.accounts import ensure_demo_accounts
 from careloom.store.database import Database
@@ -67,6 +69,8 @@ class Supervisor:
         server: Server | None = None
         try:
             _require_free_ports(settings)
+            for destination in destinations_of(settings):
+                address_of(destination)
             click.echo("Starting the database ...")
             server = ensure(settings)
             database = Database(server.url)

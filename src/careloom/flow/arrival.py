@@ -17,12 +17,13 @@ from careloom.fhir.facts import has_other_choice
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import Resource
 from careloom.fhir.validate import validate
+from careloom.flow.delivery import destinations_of
 from careloom.flow.file import commit_file
 from careloom.flow.retry import retried
 from careloom.logs import place_of
 from careloom.registry import MAPPERS, load
 from careloom.settings import Settings
-from careloom.store import events
+from careloom.store import events, outbox
 from careloom.store.actor import STATION, Actor, may
 from careloom.store.audit import Access, record
 from careloom.store.blobs import Blobs
@@ -100,6 +101,8 @@ def _take_in(connection: Connection, settings: Settings, event: Event, now: date
     is_bad = any(issue.is_error for issue in issues)
     status: EventStatus = "quarantined" if is_bad else "done"
     events.settle(connection, event.id, status, issues, conversion.ledger, conversion.agent)
+    if not is_bad and event.kind == "hl7v2":
+        outbox.post(connection, destinations_of(settings), event.id, now)
     outcome = 4 if is_bad else 0
     record(connection, Access(now, event.source, "operation", outcome, event_id=event.id, number=changed))
     log.info("event_taken_in", event_id=event.id, source=event.source, status=status)

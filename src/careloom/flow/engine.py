@@ -8,13 +8,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import structlog
 
 from careloom.connect import folder, mllp
 from careloom.fhir.outcome import Issue, OutcomeError
-from careloom.flow import Flow
+from careloom.flow import Flow, delivery
+from careloom.flow.delivery import destinations_of
 from careloom.logs import place_of
 from careloom.registry import STATIONS, TIMERS
 from careloom.settings import Settings
@@ -41,6 +43,10 @@ def run(settings: Settings, flow: Flow, leaving: threading.Event) -> None:
         _thread("upkeep", lambda: _upkeep(flow, leaving), failures, leaving),
         _thread("jobs", lambda: _jobs(flow, leaving), failures, leaving),
         _thread("audit", lambda: audit.seal_until(flow.database, leaving), failures, leaving),
+    ]
+    threads += [
+        _thread("forward", partial(_deliver, settings, flow, name, leaving), failures, leaving)
+        for name in destinations_of(settings)
     ]
     if settings.mllp_port:
         threads.append(_thread("mllp", lambda: _listen(settings, flow, leaving), failures, leaving))
@@ -79,6 +85,10 @@ def _listen(settings: Settings, flow: Flow, leaving: threading.Event) -> None:
     tls = mllp.tls_context(Path(settings.mllp_tls_cert)) if settings.mllp_tls_cert else None
     with mllp.listening(settings.host, settings.mllp_port, flow.accept, source=settings.mllp_source, tls=tls):
         leaving.wait()
+
+
+def _deliver(settings: Settings, flow: Flow, destination: str, leaving: threading.Event) -> None:
+    delivery.serve(flow.database, settings, destination, leaving, flow.clock)
 
 
 def _stations(flow: Flow, leaving: threading.Event) -> None:

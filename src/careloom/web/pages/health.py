@@ -15,9 +15,10 @@ from starlette.responses import Response
 from careloom import __version__
 from careloom.flow.station import hears
 from careloom.registry import STATIONS
-from careloom.store import events
+from careloom.store import events, outbox
 from careloom.store.aside import Aside, asides
 from careloom.store.health import MOST_COUNTED, Health, health
+from careloom.store.outbox import Queue
 from careloom.web.call import Call
 from careloom.web.choice import Choice
 from careloom.web.pages.messages import STATUSES
@@ -85,9 +86,10 @@ def show(call: Call) -> Response:
         counted = events.counts(connection, call.who) if _may_count(call) else {}
         waiting_s = events.waiting_s(connection, call.now)
         set_aside = asides(connection) if call.may("event.read") else []
+        queues = outbox.queues(connection) if _may_count(call) else []
     return call.show(
         "health.html",
-        gauges=_gauges(call, state, counted, waiting_s),
+        gauges=_gauges(call, state, counted, waiting_s) + [_forward(queue) for queue in queues],
         stations=[_station(name, behind) for name, behind in state.behind.items()],
         sources=_sources(counted),
         statuses=[Choice(code, title) for code, (title, _) in STATUSES.items()],
@@ -131,6 +133,13 @@ def _gauges(
         ),
         Gauge("Quarantine", f"{held:,}", "a person must look" if held else "empty", "soon" if held else ""),
     ]
+
+
+def _forward(queue: Queue) -> Gauge:
+    tone = "soon" if queue.refused or queue.waiting >= SLOW else ""
+    return Gauge(
+        "To send on", f"{queue.waiting:,}", f"to {queue.destination}, {queue.refused:,} refused", tone
+    )
 
 
 def _station(name: str, behind: int) -> Station:
