@@ -113,3 +113,36 @@ def test_a_database_that_is_not_there_is_one_sentence() -> None:
         Database("postgresql://127.0.0.1:1/x").connection(),
     ):
         pass
+
+
+def test_a_database_that_goes_away_in_the_middle_is_one_sentence(database: Database) -> None:
+    with pytest.raises(OutcomeError, match="try again") as lost, database.connection() as connection:
+        connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+    assert database_module.is_transient(lost.value)
+
+
+def test_what_is_too_large_for_an_index_is_no_passing_trouble(database: Database) -> None:
+    with database.connection() as connection:
+        connection.execute("CREATE TABLE t (v text PRIMARY KEY)")
+    large = "".join(f"{n:x}" for n in range(10_000))
+    with pytest.raises(psycopg.errors.ProgramLimitExceeded) as refused, database.connection() as connection:
+        connection.execute(
+            "INSERT INTO t SELECT string_agg(md5(n::text || %s), '') FROM generate_series(1, 900) n", [large]
+        )
+    assert not database_module.is_transient(refused.value)
+
+
+def test_a_listener_waits_for_a_server_that_is_away(database: Database) -> None:
+    with database.listen("news") as listener:
+        listener._url = "postgresql://127.0.0.1:1/away"
+        with database.autocommit() as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"
+            )
+        assert listener.wait(0.2) == []
+        assert listener.wait(0.2) == []
+        listener._url = database.url
+        assert listener.wait(0.01) == []
+        with database.autocommit() as connection:
+            connection.execute("NOTIFY news, 'back'")
+        assert [notice.payload for notice in listener.wait(5)] == ["back"]

@@ -17,6 +17,7 @@ from careloom.cli.running import demo, stop, up
 from careloom.cli.safekeeping import backup, doctor, restore
 from careloom.cli.worker import worker
 from careloom.fhir.outcome import OutcomeError
+from careloom.logs import configure, place_of
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -30,6 +31,7 @@ def careloom() -> None:
     careloom load PATH...  take in bundles, NDJSON, HL7 files and archives
     careloom verify        measure every claim again
     """
+    configure("warning")
 
 
 for command in (up, stop, demo, load, send, verify, doctor, backup, restore, account, token, worker):
@@ -49,4 +51,7 @@ def main() -> None:
         sys.exit(error.exit_code)
     except OutcomeError as error:
         click.echo(f"careloom: {error}", err=True)
+        sys.exit(1)
+    except Exception as error:  # noqa: BLE001 - the words of an error that nobody foresaw may quote a patient's row
+        click.echo(f"careloom: This should not have happened: {place_of(error)}. Please report it.", err=True)
         sys.exit(1)

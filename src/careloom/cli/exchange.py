@@ -61,7 +61,11 @@ def load(paths: tuple[Path, ...], source: str, **options: Any) -> None:
         )
     console.print(_table(tally))
     for trouble in tally.troubles[:10]:
-        console.print(f"{trouble.name}: {trouble.reason}", markup=False)
+        # A file's name may be a patient's: it is for eyes at a terminal, not for the log of a nightly job.
+        name = f"{trouble.name}: " if console.is_terminal else ""
+        console.print(f"{name}{trouble.reason}", markup=False)
+    if tally.troubles and not console.is_terminal:
+        console.print("Files are named at a terminal only, for their names may be those of patients.")
     if not tally.is_complete:
         console.print("Stopped before the end. Run the same command again: it goes on where it stopped.")
     sys.exit(130 if not tally.is_complete else 2 if tally.quarantined or tally.failed else 0)

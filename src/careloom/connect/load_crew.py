@@ -159,7 +159,7 @@ def work(pipe: Connection, make_accept: MakeAccept) -> None:
         try:
             accept = opened.enter_context(_resolved(make_accept)())
         except Exception as error:  # noqa: BLE001 - the parent says it to the person
-            reason = str(error) if isinstance(error, OutcomeError) else f"{type(error).__name__}: {error}"
+            reason = str(error) if isinstance(error, OutcomeError) else type(error).__name__
             pipe.send(reason)
             return
         answers: list[Receipt | str] = []

@@ -28,7 +28,7 @@ from careloom.store.actor import STATION, Actor, may
 from careloom.store.audit import Access, record
 from careloom.store.blobs import Blobs
 from careloom.store.commit import Origin, Write, commit
-from careloom.store.database import Connection, Database
+from careloom.store.database import Connection, Database, DatabaseError, is_transient
 from careloom.store.event import Arrival, Event, EventStatus, Receipt
 from careloom.store.ledger import Conversion, Stated
 from careloom.store.read import Reader
@@ -93,8 +93,12 @@ def _take_in(connection: Connection, settings: Settings, event: Event, now: date
                 changed = _committed(connection, conversion, event, now)
         issues = conversion.issues
     except OutcomeError as error:
+        if is_transient(error):
+            raise  # A race was lost: nothing is wrong with the message, it is taken in again.
         issues = conversion.issues + error.issues
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, DatabaseError, LookupError, TypeError, ValueError) as error:
+        if is_transient(error):
+            raise
         # A slip in a mapper must not stop the feed: the bytes are kept, and a person sees which message it was.
         log.error("event_mapping_failed", event_id=event.id, error=place_of(error))  # noqa: TRY400 - a traceback may hold values
         issues = (Issue("exception", f"The map for {event.kind} failed ({type(error).__name__})."),)

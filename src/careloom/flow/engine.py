@@ -21,6 +21,7 @@ from careloom.logs import place_of
 from careloom.registry import STATIONS, TIMERS
 from careloom.settings import Settings
 from careloom.store import audit, feed, jobs
+from careloom.store.database import DatabaseError
 from careloom.store.maintenance import Upkeep
 
 log = structlog.get_logger()
@@ -115,17 +116,22 @@ def _timers(flow: Flow, leaving: threading.Event) -> None:
 def _upkeep(flow: Flow, leaving: threading.Event) -> None:
     upkeep = Upkeep()
     while not leaving.wait(UPKEEP_EVERY_S):
-        with flow.database.connection() as connection:
-            done = upkeep.keep(connection, flow.clock())
-        if any(done):
-            log.info("store_maintained", dictionaries=done.dictionaries, swept=done.swept)
+        _guarded(lambda _: _kept_up(flow, upkeep), "upkeep")
+
+
+def _kept_up(flow: Flow, upkeep: Upkeep) -> int:
+    with flow.database.connection() as connection:
+        done = upkeep.keep(connection, flow.clock())
+    if any(done):
+        log.info("store_maintained", dictionaries=done.dictionaries, swept=done.swept)
+    return sum(done)
 
 
 def _guarded(step: Callable[[str], int], name: str) -> int:
     """Run one step; a database that is away for a while is waited for, not died of."""
     try:
         return step(name)
-    except OutcomeError as error:
-        log.warning("step_failed", step=name, reason=str(error))
+    except (OutcomeError, DatabaseError) as error:
+        log.warning("step_failed", step=name, reason=_said(error))
         time.sleep(IDLE_WAIT_S)
         return 0

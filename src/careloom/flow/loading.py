@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from careloom.flow import Flow
+from careloom.logs import configure
 from careloom.settings import Settings
 from careloom.store import events
 from careloom.store.database import Database
@@ -30,6 +31,8 @@ class Taker:
 
 @contextmanager
 def _opened(settings: Settings) -> Generator[Callable[[Arrival], Receipt]]:
+    # A line for each event would bury the progress bar, and cost more than some events do.
+    configure("warning" if settings.log_level == "info" else settings.log_level)
     server = ensure(settings)
     database = Database(server.url, size=2)
     try:

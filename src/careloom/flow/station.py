@@ -22,7 +22,7 @@ from careloom.store import feed
 from careloom.store.actor import STATION
 from careloom.store.aside import set_aside
 from careloom.store.commit import Committed, Origin, Write, commit
-from careloom.store.database import Connection, Database
+from careloom.store.database import Connection, Database, DatabaseError, is_transient
 from careloom.store.read import Reader
 
 log = structlog.get_logger()
@@ -87,14 +87,21 @@ def _offer(connection: Connection, name: str, change: feed.Change, read: Reader,
                 )
             origin = Origin(now, STATION.id, name, change.event_id, change.depth + 1)
             _commit(connection, returned, origin)
-    except (OutcomeError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        if isinstance(error, OutcomeError) and any(issue.code == "conflict" for issue in error.issues):
+    except (
+        OutcomeError, ArithmeticError, AttributeError, DatabaseError, LookupError, TypeError, ValueError,
+    ) as error:  # fmt: skip
+        if is_transient(error) or (
+            isinstance(error, OutcomeError) and any(issue.code == "conflict" for issue in error.issues)
+        ):
             raise  # Somebody wrote in between: the whole batch is read and heard again.
         # One poisoned change must not stop the station: it is set aside, named, and shown on the health page.
         reason = (
             str(error) if isinstance(error, OutcomeError) else f"The station failed ({type(error).__name__})."
         )
-        log.error("change_set_aside", station=name, rtype=change.rtype, id=change.id, error=place_of(error))  # noqa: TRY400 - as above
+        # Not the resource's id: a sender may have made it of a number of the patient's.
+        log.error(  # noqa: TRY400 - a traceback may hold values
+            "change_set_aside", station=name, event_id=change.event_id, error=place_of(error)
+        )
         set_aside(connection, name, change, reason)
 
 

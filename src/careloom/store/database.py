@@ -16,6 +16,7 @@ import threading
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from importlib.resources import files
+from time import sleep
 from typing import Any, NamedTuple
 
 import psycopg
@@ -27,8 +28,15 @@ from careloom.fhir.outcome import Issue, OutcomeError
 Connection = psycopg.Connection[tuple[Any, ...]]
 """What `Database.connection()` gives; the name by which other files of store annotate it."""
 
+DatabaseError = psycopg.DatabaseError
+"""Whatever PostgreSQL refuses. Its text may quote a row, so nobody shows it: the kind is enough (`logs.place_of`)."""
+
 MIGRATION_LOCK = 4_214_001
 """An arbitrary number: whoever migrates this database holds the advisory lock of it."""
+
+_TOO_LARGE = psycopg.errors.ProgramLimitExceeded
+_FULL = psycopg.errors.DiskFull
+_AWAY_WAIT_S = 0.5
 
 DDL_OF_MIGRATIONS = """
 CREATE TABLE IF NOT EXISTS migration (
@@ -58,9 +66,11 @@ class Database:
     def connection(self) -> Generator[Connection]:
         """One transaction: committed at the end of the block, rolled back when it raises.
 
-        Raises OutcomeError `transient` when the database does not answer, `throttled` when no connection gets free.
+        Raises OutcomeError `transient` when the database does not answer or a race was lost, `no-store` when its disk
+        is full, `throttled` when no connection gets free; what is wrong with a statement or its values stays a
+        DatabaseError.
         """
-        with self._borrowed(autocommit=False) as connection:
+        with _in_words(), self._borrowed(autocommit=False) as connection:
             try:
                 yield connection
             except BaseException:
@@ -72,7 +82,7 @@ class Database:
     @contextmanager
     def autocommit(self) -> Generator[Connection]:
         """A connection whose every statement is its own transaction."""
-        with self._borrowed(autocommit=True) as connection:
+        with _in_words(), self._borrowed(autocommit=True) as connection:
             yield connection
 
     def migrate(self) -> list[str]:
@@ -163,8 +173,10 @@ class Listener:
                 self._connection = self._opened()
             heard = self._connection.notifies(timeout=timeout_s, stop_after=1)
             return [Notification(notice.channel, notice.payload) for notice in heard]
-        except psycopg.OperationalError:
+        except (psycopg.OperationalError, OutcomeError):
             self.close()
+            # A server that is away is not asked in a frenzy.
+            sleep(min(timeout_s, _AWAY_WAIT_S))
             return []
 
     def close(self) -> None:
@@ -196,7 +208,23 @@ def is_transient(error: BaseException) -> bool:
     """True if doing the same again may help: a lost connection, a deadlock, a serialization failure."""
     if isinstance(error, OutcomeError):
         return any(issue.code in ("transient", "throttled", "lock-error") for issue in error.issues)
-    return isinstance(error, psycopg.OperationalError)
+    # Of operational errors those do not pass by themselves: a value too large for an index, a full disk.
+    return isinstance(error, psycopg.OperationalError) and not isinstance(error, (_TOO_LARGE, _FULL))
+
+
+@contextmanager
+def _in_words() -> Generator[None]:
+    """A database that is away, or full, is said in one sentence."""
+    try:
+        yield
+    except _FULL as error:
+        text = "The disk of the database is full: free some room, then try again."
+        raise OutcomeError(Issue("no-store", text)) from error
+    except psycopg.OperationalError as error:
+        if not is_transient(error):
+            raise
+        text = f"The database gave up in the middle ({type(error).__name__}); nothing was changed: try again."
+        raise OutcomeError(Issue("transient", text)) from error
 
 
 def migrations() -> dict[str, bytes]:

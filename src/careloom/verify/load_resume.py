@@ -41,10 +41,10 @@ class _Holding:
     resources: Counter[str] = field(default_factory=Counter[str])
     """By type."""
     versions: Counter[str] = field(default_factory=Counter[str])
-    """By type: all that were ever current, the history with them."""
+    """By type, the history with them; of resources that all files state alike. Files that state one differently are
+    taken side by side: who comes first is chance, and with it how often the content changes to and fro."""
     contents: Counter[bytes] = field(default_factory=Counter[bytes])
-    """A hash of type, id and body of every version. Files that state the same resource differently are taken side by
-    side, so which of them comes last is not told by the load, but each is there."""
+    """A hash of type, id and body for every content that a resource has or had; each once."""
 
 
 def check(settings: Settings, *, paths: tuple[Path, ...] = ()) -> list[Figure]:
@@ -74,7 +74,7 @@ def check(settings: Settings, *, paths: tuple[Path, ...] = ()) -> list[Figure]:
         ),
         Figure(check="load-resume.killed-at", value=round(before / total, 3), unit="of all events"),
         Figure(
-            check="load-resume.rate", value=round(unbroken.versions.total() / seconds), unit="resources/s"
+            check="load-resume.rate", value=round(unbroken.resources.total() / seconds), unit="resources/s"
         ),
     ]
 
@@ -121,21 +121,23 @@ def _events(home: Path) -> int:
 def _holding(home: Path) -> _Holding:
     server = ensure(Settings(home=home))
     database = database_of(home)
-    holding, names = _Holding(), set[tuple[str, str]]()
+    bodies: dict[tuple[str, str], list[bytes]] = {}
     with database.connection() as connection:
-        holding.events.update(counts(connection, STATION))
+        holding = _Holding(events=Counter(counts(connection, STATION)))
         reader = Reader(connection, STATION)
         cursor: str | None = ""
         while cursor is not None:
             page = reader.history(count=_PAGE, cursor=cursor)
             for stored in page.versions:
-                names.add((stored.rtype, stored.id))
-                holding.versions[stored.rtype] += 1
-                holding.contents[_digest(stored)] += 1
+                bodies.setdefault((stored.rtype, stored.id), []).append(_digest(stored))
             cursor = page.next
-    holding.resources.update(rtype for rtype, _ in names)
     database.close()
     server.stop()
+    for (rtype, _), digests in bodies.items():
+        holding.resources[rtype] += 1
+        holding.contents.update(set(digests))
+        if len(set(digests)) == 1:
+            holding.versions[rtype] += len(digests)
     return holding
 
 

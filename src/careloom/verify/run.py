@@ -11,6 +11,7 @@ from dataclasses import asdict
 
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import dumps
+from careloom.logs import place_of
 from careloom.registry import CHECKS, load
 from careloom.settings import Settings
 from careloom.verify.figure import Figure, floors, judged
@@ -35,6 +36,8 @@ def _of_one(name: str, settings: Settings, limits: dict[str, dict[str, float]]) 
         measured = list(load(CHECKS[name])(settings))
     except OutcomeError as error:
         measured = [Figure(check=name, failed=1, note=str(error))]
+    except Exception as error:  # noqa: BLE001 - a check that breaks has failed, and the others are still to be run
+        measured = [Figure(check=name, failed=1, note=place_of(error))]
     seconds = time.perf_counter() - started
     for figure in measured:
         yield judged(figure, limits, seconds)
