@@ -19,6 +19,7 @@ import msgspec
 SYSTEM = "http://unitsofmeasure.org"
 
 _PRECISE = Context(prec=50)
+_ROUGH = Context(prec=28)
 _MAX_CODE = 200
 _MAX_EXPONENT = 99
 # Special units that are straight lines: kelvin = (value + this) x factor.
@@ -40,7 +41,12 @@ class Unit(NamedTuple):
         >>> unit_of("N").base
         'g.m.s-2'
         """
-        return ".".join(f"{name}{'' if power == 1 else power}" for name, power in self.dimensions) or "1"
+        return _base_of(self.dimensions)
+
+
+@cache
+def _base_of(dimensions: tuple[tuple[str, int], ...]) -> str:
+    return ".".join(f"{name}{'' if power == 1 else power}" for name, power in dimensions) or "1"
 
 
 class _Table(msgspec.Struct, frozen=True):
@@ -68,15 +74,15 @@ def unit_of(code: str) -> Unit | None:
 def canonical(value: Decimal, code: str) -> tuple[Decimal, str] | None:
     """The value in base units, and their code; None for what is no UCUM code.
 
-    >>> canonical(Decimal("2.5"), "kg")
-    (Decimal('2500'), 'g')
+    >>> canonical(Decimal("2.5"), "mg")
+    (Decimal('0.0025'), 'g')
     """
     unit = unit_of(code)
     if unit is None:
         return None
-    with localcontext(_PRECISE):
-        found = (value + unit.offset) * unit.factor
-    return _rounded(found), unit.base
+    if unit.offset:
+        value = _PRECISE.add(value, unit.offset)
+    return _rounded(_PRECISE.multiply(value, unit.factor)), unit.base
 
 
 def converted(value: Decimal, source: str, target: str) -> Decimal | None:
@@ -107,10 +113,7 @@ def is_comparable(one: str, other: str) -> bool:
 
 def _rounded(value: Decimal) -> Decimal:
     """28 digits, as Decimal counts by itself, without zeros at the end: 1/9 x 9 is 1 again."""
-    with localcontext(Context(prec=28)):
-        found = value.normalize()
-    exponent = found.as_tuple().exponent
-    return found.quantize(Decimal(1)) if isinstance(exponent, int) and 0 < exponent < 28 else found  # noqa: PLR2004
+    return _ROUGH.normalize(value)
 
 
 @cache

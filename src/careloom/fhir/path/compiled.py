@@ -49,13 +49,7 @@ class Compiled:
 
         `resource` is a resource or, if `type` says its type or path ("HumanName", "Patient.contact"), any element.
         """
-        root = (
-            resource
-            if isinstance(resource, Node)
-            else Node(resource, type)
-            if type
-            else resource_node(resource)
-        )
+        root = Node(resource, type) if type else resource_node(resource)
         try:
             return list(self._run(Env(context or _PLAIN, root), [root]))
         except RecursionError:

@@ -5,9 +5,10 @@ Room: fhir. May import: fhir.path. Standard: http://hl7.org/fhirpath/N1/
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Decimal, DecimalException
 from typing import Any, cast
 
+from careloom.fhir.outcome import OutcomeError
 from careloom.fhir.path import (
     boundary,
     collection,
@@ -21,11 +22,11 @@ from careloom.fhir.path import (
 from careloom.fhir.path.arguments import EMPTY, FALSE, TRUE, boolean, integer, is_valueless, truth
 from careloom.fhir.path.arithmetic import calculated, negated
 from careloom.fhir.path.elements import type_cast, type_test, wanted_type
-from careloom.fhir.path.env import Env
+from careloom.fhir.path.env import Context, Env
 from careloom.fhir.path.equality import all_equal, all_equivalent, contains, equal, order
 from careloom.fhir.path.fault import execution_error, semantic_error
 from careloom.fhir.path.function import FUNCTIONS, SPECIALS, Eval, Function
-from careloom.fhir.path.navigate import chain, member, start
+from careloom.fhir.path.navigate import chain, member
 from careloom.fhir.path.parser import CALENDAR
 from careloom.fhir.path.temporal import temporal
 from careloom.fhir.path.tree import (
@@ -42,15 +43,17 @@ from careloom.fhir.path.tree import (
     TypeOperation,
     Variable,
     nodes,
+    parts,
 )
-from careloom.fhir.path.value import Collection, Long
+from careloom.fhir.path.value import Collection, Long, system
+from careloom.fhir.path.value import Node as Item
 from careloom.fhir.path.value import Quantity as Amount
 
 MODULES = (boundary, collection, component, conversion, elements, iteration, mathematics, text)
 """Where the functions stand: importing a module puts them in the tables."""
 
 
-def closure(node: Node) -> Eval:  # noqa: PLR0911 - one for each kind of node
+def closure(node: Node) -> Eval:  # noqa: C901, PLR0911 - one for each kind of node
     """The compiled form of a tree; raises OutcomeError(invalid) for functions and types that do not exist."""
     match node:
         case Empty():
@@ -66,20 +69,50 @@ def closure(node: Node) -> Eval:  # noqa: PLR0911 - one for each kind of node
         case Member():
             return _member(node)
         case Call():
-            return _call(node)
+            return _folded(node, _call(node))
         case Indexer(base, index):
             return _indexer(closure(base), _operand(index))
         case Polarity(sign, operand):
-            return _polarity(sign, closure(operand))
+            return _folded(node, _polarity(sign, closure(operand)))
         case TypeOperation(operator, operand, name, at):
             build = type_test if operator == "is" else type_cast
             return build(_operand(operand), wanted_type(name, at))
+        case Binary("=" | "!=" as operator, left, Literal("String", str() as text)):
+            return _folded(node, _equals_text(_operand(left), text, is_negated=operator == "!="))
         case Binary(operator, left, right):
-            return _BINARY[operator](_operand(left), _operand(right))
+            return _folded(node, _BINARY[operator](_operand(left), _operand(right)))
 
 
 def _this_constant(value: Collection) -> Eval:
     return lambda _env, _this: value
+
+
+# What these give is not the same each time, or they do more than give something.
+_IMPURE = frozenset(
+    {"now", "today", "timeOfDay", "trace", "resolve", "memberOf", "conformsTo", "defineVariable"}
+)
+
+
+def _folded(node: Node, compiled: Eval) -> Eval:
+    """What is made of literals alone (`'a' | 'b'`, `4 'g' * 2`) is evaluated once; its errors are left for later."""
+    if not _is_constant(node):
+        return compiled
+    try:
+        return _this_constant(compiled(Env(Context(), Item(None, "")), []))
+    except (OutcomeError, DecimalException):
+        return compiled
+
+
+def _is_constant(node: Node) -> bool:
+    match node:
+        case Empty() | Literal() | Quantity():
+            return True
+        case Call(base, name) if base is None or name in _IMPURE:
+            return False
+        case Call() | Indexer() | Polarity() | Binary() | TypeOperation():
+            return all(map(_is_constant, parts(node)))
+        case _:
+            return False
 
 
 def _literal(node: Literal) -> Any:
@@ -130,8 +163,7 @@ def _member(node: Member) -> Eval:
         base = base.base
     names.reverse()
     if base is None:
-        walk = chain(tuple(names)) if len(names) > 1 else start(names[0])
-        return lambda _env, this: walk(this)
+        return chain(tuple(names))
     source, walks = closure(base), [member(name) for name in names]
 
     def run(env: Env, this: Collection) -> Collection:
@@ -201,6 +233,20 @@ def _equality(*, is_negated: bool) -> Any:
         return run
 
     return build
+
+
+def _equals_text(left: Eval, text: str, *, is_negated: bool) -> Eval:
+    """The equality that is asked most often, `use = 'official'`."""
+    equals = _equality(is_negated=is_negated)(left, _this_constant([text]))
+
+    def run(env: Env, this: Collection) -> Collection:
+        items = left(env, this)
+        if len(items) != 1:
+            return equals(env, this)
+        same = system(items[0]) == text
+        return TRUE if same != is_negated else FALSE
+
+    return run
 
 
 def _equivalence(*, is_negated: bool) -> Any:

@@ -142,7 +142,7 @@ def now(env: Env, _items: Collection) -> Collection:
 @function()
 def today(env: Env, _items: Collection) -> Collection:
     """The date of the evaluation."""
-    return [Temporal("Date", of_moment(env.now).parts[:3])]
+    return [Temporal("Date", (env.now.year, env.now.month, env.now.day))]
 
 
 @function()

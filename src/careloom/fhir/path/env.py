@@ -52,20 +52,26 @@ class Context:
     max_steps: int = MAX_STEPS
 
 
-class Env:
-    """One evaluation: its variables, what `$index` and `$total` are, and what it may still spend."""
+_NOTHING: Collection = []
+_NO_VARIABLES: dict[str, Collection] = {}
 
-    __slots__ = ("_now", "_steps_left", "context", "index", "regex_seconds", "root", "total", "variables")
+
+class Env:
+    """One evaluation: its variables, what `$index` and `$total` are, and what it may still spend.
+
+    The values that most evaluations begin and end with stand in the class; they are replaced, never changed.
+    """
+
+    index: Collection = _NOTHING
+    total: Collection = _NOTHING
+    variables: dict[str, Collection] = _NO_VARIABLES
+    regex_seconds = REGEX_SECONDS
+    _now: datetime | None = None
 
     def __init__(self, context: Context, root: Node) -> None:
         self.context = context
         self.root = root
-        self.index: Collection = []
-        self.total: Collection = []
-        self.variables: dict[str, Collection] = {}
-        self.regex_seconds = REGEX_SECONDS
         self._steps_left = context.max_steps
-        self._now = context.now
 
     def spend(self, steps: int) -> None:
         """Count steps; raises OutcomeError(too-costly) when there were too many."""
@@ -77,7 +83,7 @@ class Env:
     def now(self) -> datetime:
         """The moment of this evaluation, always the same within it."""
         if self._now is None:
-            self._now = datetime.now(UTC).astimezone()
+            self._now = self.context.now or datetime.now(UTC).astimezone()
         return self._now
 
     def variable(self, name: str) -> Collection:

@@ -10,7 +10,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from careloom.fhir.path.fault import execution_error
-from careloom.fhir.path.navigate import below
+from careloom.fhir.path.navigate import below, under
 from careloom.fhir.path.temporal import Temporal, compared
 from careloom.fhir.path.types import PRIMITIVES, system_name
 from careloom.fhir.path.value import Collection, Node, Quantity, system
@@ -99,21 +99,24 @@ def order(one: Any, other: Any) -> int | None:
 def distinct(items: Collection) -> Collection:
     """The items without repetitions, in the order in which they first come."""
     found: Collection = []
-    seen: set[Any] = set()
+    texts: set[str] = set()
+    others: Collection = []
     for item in items:
         value = system(item)
+        # Most collections hold texts; a set finds those at once, and only a text can equal a text.
         if type(value) is str:
-            # Most collections hold texts; a set finds those at once. Only a text can equal a text.
-            if value not in seen:
-                seen.add(value)
+            if value not in texts:
+                texts.add(value)
                 found.append(item)
-        elif not any(equal(value, known) for known in found):
+        elif not contains(others, value):
+            others.append(value)
             found.append(item)
     return found
 
 
 def contains(items: Collection, wanted: Any) -> bool:
     """Whether an item equals one of a collection."""
+    wanted = system(wanted)
     return any(equal(item, wanted) for item in items)
 
 
@@ -200,6 +203,8 @@ def _is_number(value: Any) -> bool:
 
 
 def _rounded_alike(one: Decimal, other: Decimal) -> bool:
+    if one == other:
+        return True
     places = min(_places(one), _places(other))
     step = Decimal(1).scaleb(-places)
     return one.quantize(step, ROUND_HALF_UP) == other.quantize(step, ROUND_HALF_UP)
@@ -219,27 +224,33 @@ def _folded(text: str) -> str:
     return text.lower().translate(_SPACES)
 
 
+def _is_alike(one: Node, other: Node) -> bool:
+    """Whether the JSON is the same; it is then equal, whatever is in it."""
+    return one.value is not None and one.type == other.type != "" and one.value == other.value
+
+
 def _equal_nodes(one: Node, other: Node) -> bool | None:
-    if one.value is other.value and one.value is not None:
+    if _is_alike(one, other):
         return True
     if (one.type in PRIMITIVES) != (other.type in PRIMITIVES):
         return False
-    mine, its = list(below(one)), list(below(other))
-    by_key, others_by_key = _by_key(mine), _by_key(its)
-    if by_key.keys() != others_by_key.keys():
+    mine, its = (node.sibling if node.type in PRIMITIVES else node.value for node in (one, other))
+    if type(mine) is not dict or type(its) is not dict or not mine:
+        return mine == its and one.value == other.value
+    if mine.keys() != its.keys():
         return False
     result: bool | None = True
-    for key, items in by_key.items():
-        same = all_equal(items, others_by_key[key])
+    for key in mine:
+        same = all_equal(under(one, key), under(other, key))
         if same is False:
             return False
         result = None if same is None else result
-    if not by_key:
-        return one.value == other.value
     return result
 
 
 def _equivalent_nodes(one: Node, other: Node) -> bool:
+    if _is_alike(one, other):
+        return True
     mine, its = _by_key(below(one)), _by_key(below(other))
     if not mine and not its:
         return one.value == other.value

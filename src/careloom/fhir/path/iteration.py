@@ -30,7 +30,7 @@ def where(call: Call, source: Eval, compiled: Compile) -> Eval:
         if not items:
             return EMPTY
         env.spend(len(items))
-        return [item for item in items if boolean(criteria(env, [item]))]
+        return [item for item in items if (held := criteria(env, [item])) is TRUE or (held and boolean(held))]
 
     return (
         _indexed(source, lambda env, this: this if boolean(criteria(env, this)) else EMPTY)

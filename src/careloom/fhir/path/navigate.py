@@ -11,7 +11,15 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from careloom.fhir.path.types import PRIMITIVES, Step, kinds_of, resource_node, steps, steps_by_key
+from careloom.fhir.path.types import (
+    PRIMITIVES,
+    RESOURCE_TYPE,
+    Step,
+    kinds_of,
+    resource_node,
+    steps,
+    steps_by_key,
+)
 from careloom.fhir.path.value import Collection, Node, Quantity
 
 Walk = Callable[[Collection], Collection]
@@ -21,15 +29,23 @@ _new = tuple.__new__
 
 def member(name: str) -> Walk:
     """What the name leads to from each node of a collection."""
-    leads = _Leads(name)
+    leads: dict[str, _Leads] = {}
 
     def walk(items: Collection) -> Collection:
         found: Collection = []
         for item in items:
-            if type(item) is Node:
-                leads.add(item, found)
-            elif type(item) is Quantity and name in {"value", "unit"}:
-                found.append(getattr(item, name))
+            if type(item) is not Node:
+                if type(item) is Quantity and name in {"value", "unit"}:
+                    found.append(getattr(item, name))
+                continue
+            kind = item[1]
+            lead = leads.get(kind)
+            if lead is None:
+                lead = leads[kind] = _leads(kind, name)
+            if kind == "":
+                _follow_untyped(item, name, found)
+            elif lead.step is not None or lead.choice:
+                _follow(item, lead, found)
         return found
 
     return walk
@@ -46,22 +62,21 @@ def start(name: str) -> Walk:
     return walk if name[:1].isupper() else by_name
 
 
-def chain(names: tuple[str, ...]) -> Walk:
+def chain(names: tuple[str, ...]) -> Callable[[Any, Collection], Collection]:
     """A path of names: `start`, then `member`s. Where types leave no choice, the JSON is walked without nodes between."""
     walks = [start(names[0]), *map(member, names[1:])]
-    plans: dict[str, _Plan | None] = {}
+    plans: dict[str, _Plan | None] = {"": None}
 
-    def walk(items: Collection) -> Collection:
+    def walk(_env: Any, items: Collection) -> Collection:
         if len(items) == 1 and type(items[0]) is Node:
             node = items[0]
-            if node.type not in plans:
-                plans[node.type] = _plan(node.type, names) if node.type else None
-            plan = plans[node.type]
-            if plan is not None:
-                try:
+            kind = node[1]
+            try:
+                plan = plans[kind] if kind in plans else plans.setdefault(kind, _plan(kind, names))
+                if plan is not None:
                     return _walk_fast(node, plan)
-                except (AttributeError, TypeError):
-                    pass  # the JSON is not of the shape that R4 asks for
+            except (AttributeError, TypeError):
+                pass  # the JSON is not of the shape that R4 asks for
         for one in walks:
             items = one(items)
         return items
@@ -91,86 +106,107 @@ def _plan(owner: str, names: tuple[str, ...]) -> _Plan | None:
 
 
 def _walk_fast(node: Node, plan: _Plan) -> Collection:
-    owners: list[dict[str, Any]] = [node.value]
-    for key, is_many in plan.hops:
+    hops, step = plan
+    owners: list[dict[str, Any]] = [node[0]]
+    for key, is_many in hops:
         if is_many:
             owners = [inner for owner in owners for inner in owner.get(key, ())]
         else:
             owners = [owner[key] for owner in owners if key in owner]
-    key, kind, is_primitive, is_many = plan.last
+    key, kind, _, is_many, sibling = step
     found: Collection = []
     for owner in owners:
         value = owner.get(key)
-        if value is None:
-            if is_primitive and f"_{key}" in owner:
-                _add_key(owner, plan.last, found)
-        elif not is_many:
-            if type(value) is list:
-                raise TypeError
-            found.append(_new(Node, (value, kind, owner, key, None)))
-        elif is_primitive and f"_{key}" in owner:
-            _add_key(owner, plan.last, found)
+        if sibling and sibling in owner:
+            _add(owner, step, found)
+        elif value is None:
+            continue
+        elif is_many:
+            for index, item in enumerate(value):
+                found.append(_new(Node, (item, kind, owner, key, index)))
+        elif type(value) is list:
+            raise TypeError
         else:
-            found += [_new(Node, (item, kind, owner, key, index)) for index, item in enumerate(value)]
+            found.append(_new(Node, (value, kind, owner, key, None)))
     return found
 
 
-class _Leads:
-    """Where one name leads from each type."""
+class _Leads(NamedTuple):
+    """Where a name leads from a type: to one key, or for a choice to one of several."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._of_type: dict[str, tuple[Step, ...]] = {}
-
-    def add(self, node: Node, found: Collection) -> None:
-        value, kind = node.value, node.type
-        if kind == "":
-            if type(value) is dict and self._name != "extension":
-                _add_untyped(value, self._name, found)
-                return
-            # Extensions look alike everywhere, also where no definition tells what they extend.
-            kind = "Element"
-            value = value if type(value) is dict else node.sibling
-        known = self._of_type.get(kind)
-        if known is None:
-            known = self._of_type[kind] = steps(kind).get(self._name, ())
-        if kind in PRIMITIVES:
-            if not known:
-                return
-            value = node.sibling
-        if type(value) is dict:
-            for step in known:
-                if step.key in value or (step.is_primitive and f"_{step.key}" in value):
-                    _add_key(value, step, found)
+    is_primitive: bool
+    step: Step | None
+    choice: dict[str, Step]
+    """Key, or that of a sibling -> its step."""
 
 
-def _add_key(owner: dict[str, Any], step: Step, found: Collection) -> None:
-    """All that stands under a key, with primitives of which only `_key` is there."""
+def _leads(kind: str, name: str) -> _Leads:
+    found = steps(kind).get(name, ()) if kind else ()
+    choice = {key: step for step in found for key in (step.sibling, step.key)} if len(found) > 1 else {}
+    return _Leads(kind in PRIMITIVES, found[0] if len(found) == 1 else None, choice)
+
+
+def _follow(node: Node, lead: _Leads, found: Collection) -> None:
+    owner, step = node.sibling if lead.is_primitive else node[0], lead[1]
+    if type(owner) is not dict:
+        return
+    if step is None:
+        choice = lead[2]
+        for key in owner:
+            if key in choice:
+                step = choice[key]
+                break
+        else:
+            return
+    _add(owner, step, found)
+
+
+def _add(owner: dict[str, Any], step: Step, found: Collection) -> None:
+    """All that stands under a key: at once where the JSON is as R4 asks and nothing stands beside it."""
+    key, kind, is_primitive, is_many, sibling = step
+    value = owner.get(key)
+    if is_primitive and sibling in owner:
+        _add_with_care(owner, step, found)
+    elif value is None:
+        return
+    elif kind == "Resource" or (type(value) is list) != is_many:
+        _add_with_care(owner, step, found)
+    elif is_many:
+        found += [
+            _new(Node, (item, kind, owner, key, place))
+            for place, item in enumerate(value)
+            if item is not None
+        ]
+    else:
+        found.append(_new(Node, (value, kind, owner, key, None)))
+
+
+def _follow_untyped(node: Node, name: str, found: Collection) -> None:
+    if type(node.value) is dict and name != "extension":
+        _add_untyped(node.value, name, found)
+        return
+    # Extensions look alike everywhere, also where no definition tells what they extend.
+    owner = node.value if type(node.value) is dict else node.sibling
+    _follow(Node(owner, "Element"), _leads("Element", name), found)
+
+
+def _add_with_care(owner: dict[str, Any], step: Step, found: Collection) -> None:
+    """The same where primitives have siblings, for resources, and for JSON of another shape than R4 asks for."""
     key, kind = step.key, step.type
-    values = owner.get(key)
-    beside = owner.get(f"_{key}") if step.is_primitive else None
-    if type(values) is not list and type(beside) is not list:
-        _add_one(owner, step, None, found)
-        return
-    count = max(len(values) if type(values) is list else 0, len(beside) if type(beside) is list else 0)
-    for index in range(count):
-        value = values[index] if type(values) is list and index < len(values) else None
+    values, beside = owner.get(key), owner.get(step.sibling) if step.is_primitive else None
+    is_list = type(values) is list or type(beside) is list
+    values, beside = _as_list(values), _as_list(beside)
+    for place in range(max(len(values), len(beside))):
+        value = values[place] if place < len(values) else None
+        where = place if is_list else None
         if kind == "Resource":
-            found.append(resource_node(value, owner, key, index))
-            continue
-        node = _new(Node, (value, kind, owner, key, index))
-        if value is not None or node.sibling:
-            found.append(node)
+            found.append(resource_node(value, owner, key, where))
+        elif value is not None or (place < len(beside) and type(beside[place]) is dict):
+            found.append(_new(Node, (value, kind, owner, key, where)))
 
 
-def _add_one(owner: dict[str, Any], step: Step, index: int | None, found: Collection) -> None:
-    value = owner.get(step.key)
-    if step.type == "Resource":
-        found.append(resource_node(value, owner, step.key, index))
-        return
-    node = Node(value, step.type, owner, step.key, index)
-    if value is not None or node.sibling:
-        found.append(node)
+def _as_list(value: Any) -> list[Any]:
+    return value if type(value) is list else [] if value is None else [value]
 
 
 def _add_untyped(owner: dict[str, Any], name: str, found: Collection) -> None:
@@ -185,23 +221,36 @@ def _add_untyped(owner: dict[str, Any], name: str, found: Collection) -> None:
         found.append(resource_node(values, owner, name))
 
 
-def below(node: Node) -> Iterator[Node]:
+def below(node: Node) -> Collection:
     """The children of a node, in the order in which the JSON gives them."""
     value = node.sibling if node.type in PRIMITIVES else node.value
-    if type(value) is not dict:
-        return
     found: Collection = []
-    known = steps_by_key(node.type) if node.type else {}
+    if type(value) is not dict:
+        return found
+    known = steps_by_key(node.type) if node.type else None
     for key in value:
-        bare = key.removeprefix("_")
-        if key != bare and bare in value:
-            continue
-        step = known.get(bare)
-        if step is not None:
-            _add_key(value, step, found)
-        elif node.type == "" and bare != "resourceType":
-            _add_untyped(value, bare, found)
-    yield from found
+        if key[:1] == "_":
+            if key[1:] in value:
+                continue
+            key = key[1:]  # noqa: PLW2901 - only what stands beside the primitive is there
+        _add_child(value, key, known, found)
+    return found
+
+
+def under(node: Node, key: str) -> Collection:
+    """The children of a node that stand under one JSON key."""
+    value = node.sibling if node.type in PRIMITIVES else node.value
+    found: Collection = []
+    _add_child(value, key.removeprefix("_"), steps_by_key(node.type) if node.type else None, found)
+    return found
+
+
+def _add_child(owner: dict[str, Any], key: str, known: dict[str, Step] | None, found: Collection) -> None:
+    if known is None:
+        if key != RESOURCE_TYPE:
+            _add_untyped(owner, key, found)
+    elif key in known:
+        _add(owner, known[key], found)
 
 
 def descendants(nodes: Collection) -> Iterator[Node]:

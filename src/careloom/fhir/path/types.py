@@ -26,6 +26,10 @@ RESOURCE_TYPE = "resourceType"
 PRIMITIVES = frozenset(facts().primitives)
 
 
+_TYPES = facts().types
+_new = tuple.__new__
+
+
 class Step(NamedTuple):
     """A JSON key that a name leads to."""
 
@@ -33,6 +37,8 @@ class Step(NamedTuple):
     type: str
     is_primitive: bool
     is_many: bool
+    sibling: str
+    """The key of what stands beside a primitive; "" for others."""
 
 
 @cache
@@ -47,13 +53,17 @@ def steps(owner: str) -> dict[str, tuple[Step, ...]]:
     for written in facts().elements.get(source, {}):
         name = written.removesuffix("[x]")
         found[name] = tuple(
-            Step(child.key, child.type, child.type in PRIMITIVES, child.element.many)
-            for child in children(source, name)
+            _step(child.key, child.type, is_many=child.element.many) for child in children(source, name)
         )
     if source in facts().types and facts().types[source].kind == "resource":
         # No element, and yet many expressions ask `where(resourceType = 'Patient')`.
-        found[RESOURCE_TYPE] = (Step(RESOURCE_TYPE, "code", is_primitive=True, is_many=False),)
+        found[RESOURCE_TYPE] = (_step(RESOURCE_TYPE, "code", is_many=False),)
     return found
+
+
+def _step(key: str, kind: str, *, is_many: bool) -> Step:
+    is_primitive = kind in PRIMITIVES
+    return Step(key, kind, is_primitive, is_many, f"_{key}" if is_primitive else "")
 
 
 @cache
@@ -89,8 +99,8 @@ def resource_node(
     value: Any, owner: dict[str, Any] | None = None, key: str = "", place: int | None = None
 ) -> Node:
     """The node of a JSON object that may be a resource."""
-    rtype = value.get("resourceType") if type(value) is dict else None
-    return Node(value, rtype if type(rtype) is str and rtype in facts().types else "", owner, key, place)
+    rtype = value.get("resourceType") if type(value) is dict else ""
+    return _new(Node, (value, rtype if type(rtype) is str and rtype in _TYPES else "", owner, key, place))
 
 
 def named(node: Node) -> tuple[str, str]:

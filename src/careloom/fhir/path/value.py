@@ -72,8 +72,13 @@ def system(item: Any) -> Any:
     """
     if type(item) is not Node:
         return item
-    convert = _CONVERSIONS.get(item.type)
-    return item if convert is None or item.value is None else convert(item)
+    value, kind = item[0], item[1]
+    if value is None:
+        return item
+    if kind in _PLAIN:
+        return value
+    convert = _CONVERSIONS.get(kind)
+    return item if convert is None else convert(item)
 
 
 def json_value(item: Any) -> Any:
@@ -122,14 +127,16 @@ _CALENDAR = {
 }  # fmt: skip
 
 
-def _plain(node: Node) -> Any:
-    return node.value
-
-
 def _untyped(node: Node) -> Any:
     return node if type(node.value) in {dict, list} else node.value
 
 
+_PLAIN = frozenset(
+    {
+        "boolean", "integer", "positiveInt", "unsignedInt", "string", "code", "id", "markdown", "uri", "url",
+        "canonical", "oid", "uuid", "base64Binary", "xhtml",
+    }
+)  # fmt: skip
 _CONVERSIONS: dict[str, Callable[[Node], Any]] = {
     "": _untyped,
     "decimal": _decimal,
@@ -138,11 +145,4 @@ _CONVERSIONS: dict[str, Callable[[Node], Any]] = {
     "instant": _date("DateTime"),
     "time": _date("Time"),
     **dict.fromkeys(("Quantity", "Age", "Count", "Distance", "Duration", "SimpleQuantity"), _quantity),
-    **dict.fromkeys(
-        (
-            "boolean", "integer", "positiveInt", "unsignedInt", "string", "code", "id", "markdown", "uri", "url",
-            "canonical", "oid", "uuid", "base64Binary", "xhtml",
-        ),
-        _plain,
-    ),
-}  # fmt: skip
+}
