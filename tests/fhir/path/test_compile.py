@@ -184,17 +184,17 @@ def test_a_pathological_expression_is_stopped(expression: str) -> None:
     assert time.process_time() - started < 3
 
 
-def test_a_resource_that_is_nested_without_end_is_survived() -> None:
-    deep: dict[str, Any] = {"url": "x"}
-    for _ in range(5000):
+def nested(levels: int, leaf: str) -> dict[str, Any]:
+    deep: dict[str, Any] = {"url": leaf}
+    for _ in range(levels):
         deep = {"url": "x", "extension": [deep]}
-    assert found("descendants().count()", {"resourceType": "Patient", "extension": [deep]}) == [10002]
+    return {"resourceType": "Patient", "extension": [deep]}
+
+
+def test_a_resource_that_is_nested_without_end_is_survived() -> None:
+    assert found("descendants().count()", nested(5000, "x")) == [10002]
     with pytest.raises(OutcomeError, match="deeply"):
-        found(
-            "extension ~ %other.extension",
-            {"resourceType": "Patient", "extension": [deep]},
-            other={"extension": [dict(deep)]},
-        )
+        found("extension ~ %other.extension", nested(5000, "x"), other=nested(5000, "y"))
 
 
 json = st.recursive(
