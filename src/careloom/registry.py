@@ -34,8 +34,10 @@ CHECKS: dict[str, str] = {
     "identity": "careloom.verify.identity:figures",
     "load-resume": "careloom.verify.load_resume:check",
     "mllp-once": "careloom.verify.mllp_once:check",
+    "r4-examples": "careloom.verify.r4_examples:check",
     "search-oracle": "careloom.verify.search_oracle:check",
     "patch": "careloom.verify.patch:check",
+    "us-core-examples": "careloom.verify.us_core_examples:check",
     "v2-ledger": "careloom.verify.v2_ledger:check",
 }
 """Check of `careloom verify` -> `f(settings) -> list[Figure]`."""

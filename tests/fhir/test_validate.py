@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from careloom.fhir.facts import facts, resource_types
 from careloom.fhir.resource import loads
 from careloom.fhir.validate import MAX_ISSUES, validate
+from careloom.verify.exclusion import FAULTY_FILES
 
 PATIENT = {
     "resourceType": "Patient",
@@ -232,19 +233,7 @@ def test_any_json_is_valid_or_has_issues(value: Any) -> None:
         assert issue.severity == "error"
 
 
-# Files of the package that break R4 themselves.
-FAULTY_EXAMPLES: dict[str, tuple[str, str]] = {
-    "DeviceMetric-example.json": ("bug", "parent refers to a DeviceDefinition; R4 allows Device"),
-    "DeviceUseStatement-example.json": ("bug", "reasonReference refers to a Procedure, which R4 does not allow"),
-    "ImplementationGuide-fhir.json": ("wontfix", "the package's own guide, without name and status"),
-    "MedicationRequest-medrx0301.json": ("bug", "dispenseRequest.performer refers to a Practitioner; R4 allows Organization"),
-    "Observation-clinical-gender.json": ("bug", "performer refers to an Encounter"),
-    "Questionnaire-qs1.json": ("bug", "items without the required linkId"),
-    "ig-r4.json": ("wontfix", "the package's own guide, without name and status"),
-}  # fmt: skip
-
-
 def test_every_official_example_is_valid(r4_examples: dict[str, bytes]) -> None:
     wrong = {name for name, raw in r4_examples.items() if validate(loads(raw))}
     assert len(r4_examples) >= 738
-    assert wrong == FAULTY_EXAMPLES.keys()
+    assert wrong == FAULTY_FILES.keys()

@@ -1,0 +1,18 @@
+"""US Core and IPS: their examples conform, and do not where they were made wrong; every figure holds its floor."""
+
+from __future__ import annotations
+
+import pytest
+
+from careloom.settings import settings_from
+from careloom.verify.figure import floors, judged
+from careloom.verify.us_core_examples import PACKAGES, check
+
+
+@pytest.mark.conformance
+def test_examples_conform_and_their_broken_variants_do_not() -> None:
+    settings = settings_from()
+    if not all((settings.conformance / archive).exists() for archive in PACKAGES.values()):
+        pytest.skip("US Core or IPS is absent: set CARELOOM_CONFORMANCE.")
+    figures = [judged(figure, floors(), 0) for figure in check(settings)]
+    assert [figure for figure in figures if not figure.ok] == []
