@@ -19,6 +19,7 @@ from careloom.fhir.query import Include, Query
 from careloom.store.actor import Actor
 from careloom.store.condition import Condition, all_of, any_of, equals, overlaps
 from careloom.store.database import Connection
+from careloom.store.fetch import fetch
 from careloom.store.hashes import hash64, salt
 from careloom.store.resource_type import columns_of, number_of
 from careloom.store.stored import FIELDS, Stored, stored_of
@@ -112,4 +113,4 @@ def _read(connection: Connection, actor: Actor, conditions: Sequence[Condition])
         return []
     where = all_of([Condition("not r.is_deleted"), visible(actor), any_of(conditions)])
     sql = f"select {FIELDS} from res r where {where.sql} limit {MAX_INCLUDED + 1}"
-    return stored_of(connection, connection.execute(sql.encode(), where.values, binary=True).fetchall())
+    return stored_of(connection, fetch(connection, sql.encode(), where.values))

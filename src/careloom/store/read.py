@@ -17,6 +17,7 @@ from careloom.store.actor import Actor
 from careloom.store.condition import Condition
 from careloom.store.cursor import cursor_text, cursor_values
 from careloom.store.database import Connection
+from careloom.store.fetch import fetch
 from careloom.store.hashes import hash64
 from careloom.store.provenance import provenance_of
 from careloom.store.resource_type import number_of
@@ -120,5 +121,4 @@ class Reader:
         return [provenance_of(stored) for stored in self.history(rtype, id_, count=1_000).versions]
 
     def _read(self, sql: str, values: Sequence[Any]) -> list[Stored]:
-        rows = self._connection.execute(sql.encode(), values, binary=True).fetchall()
-        return stored_of(self._connection, rows)
+        return stored_of(self._connection, fetch(self._connection, sql.encode(), values))

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from careloom.fhir.resource import Resource
 from careloom.store.clause import Look, chunks
 from careloom.store.condition import Condition, all_of
+from careloom.store.fetch import fetch
 from careloom.store.order import Order
 from careloom.store.place import Place
 from careloom.store.stored import FIELDS, Stored, stored_of
@@ -116,4 +117,4 @@ def _rows(
         union = " union all ".join(f"({part.replace('{keys}', order.named)})" for part in parts)
         sql = f"select {FIELDS}, {order.named_texts} from ({union}) r order by {order.named_sql} limit %s"
         values.append(limit)
-    return look.connection.execute(sql.encode(), values, binary=True).fetchall()
+    return fetch(look.connection, sql.encode(), values)

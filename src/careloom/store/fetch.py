@@ -1,0 +1,100 @@
+"""store.fetch: rows of a query at a third of what a psycopg cursor costs, for the statements that are asked all day.
+
+Room: store. Touches: the database. https://www.psycopg.org/psycopg3/docs/api/pq.html
+
+A cursor spends some 60 us of Python on a statement, the server 30 us on a read. This sends the same values through the
+same adapters, straight to libpq. A statement that comes a third time on a connection is prepared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import psycopg
+from psycopg.adapt import PyFormat, Transformer
+from psycopg.pq import ExecStatus, Format, TransactionStatus
+
+from careloom.store.database import Connection
+
+PREPARED = 200
+"""Statements that one connection keeps prepared."""
+USES = 3
+"""A statement is prepared when it comes for this many times."""
+
+
+class Statements:
+    """What one connection knows of the statements it was asked."""
+
+    def __init__(self) -> None:
+        self.uses: dict[tuple[bytes, tuple[int, ...]], int] = {}
+        self.names: dict[tuple[bytes, tuple[int, ...]], bytes] = {}
+        self.count = 0
+
+
+def fetch(connection: Connection, sql: bytes, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    """The rows of a query with %s for its values; opens a transaction as a cursor would.
+
+    Raises psycopg.Error as a cursor would.
+    """
+    pgconn = connection.pgconn
+    if not connection.autocommit and pgconn.transaction_status == TransactionStatus.IDLE:
+        _checked(connection, pgconn.exec_(b"BEGIN"))
+    adapters = Transformer(connection)
+    # The stubs forget that a parameter of libpq may be NULL.
+    params: Any = adapters.dump_sequence(values, [PyFormat.AUTO] * len(values)) if values else []
+    types = tuple(adapters.types or ())
+    name = _name(connection, sql, types)
+    if name:
+        result = pgconn.exec_prepared(name, params, adapters.formats, Format.BINARY)
+    else:
+        result = pgconn.exec_params(_numbered(sql), params, types, adapters.formats, Format.BINARY)
+    _checked(connection, result)
+    adapters.set_pgresult(result)
+    return adapters.load_rows(0, result.ntuples, tuple)
+
+
+def _name(connection: Connection, sql: bytes, types: tuple[int, ...]) -> bytes:
+    """The name of the prepared statement; b"" while it is not worth one."""
+    known = _known.get(connection)
+    if known is None:
+        known = _known[connection] = Statements()
+    key = (sql, types)
+    name = known.names.get(key)
+    if name is not None:
+        return name
+    uses = known.uses.get(key, 0) + 1
+    if uses < USES or connection.pgconn.transaction_status == TransactionStatus.INERROR:
+        if len(known.uses) >= 5 * PREPARED:
+            known.uses.clear()
+        known.uses[key] = uses
+        return b""
+    if len(known.names) >= PREPARED:
+        oldest = next(iter(known.names))
+        _checked(connection, connection.pgconn.exec_(b"DEALLOCATE " + known.names.pop(oldest)))
+    known.uses.pop(key, None)
+    known.count += 1
+    name = b"careloom_%d" % known.count
+    _checked(connection, connection.pgconn.prepare(name, _numbered(sql), types))
+    known.names[key] = name
+    return name
+
+
+@lru_cache(maxsize=1_000)
+def _numbered(sql: bytes) -> bytes:
+    """The query with $1, $2 ... for %s, and % for %%."""
+    first, *rest = sql.split(b"%s")
+    return b"".join([first, *(b"$%d%b" % pair for pair in enumerate(rest, 1))]).replace(b"%%", b"%")
+
+
+def _checked(connection: Connection, result: Any) -> None:
+    if result.status in {ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK}:
+        return
+    if connection.closed:
+        raise psycopg.OperationalError("the connection to the database is lost")
+    raise psycopg.errors.error_from_result(result, encoding=connection.info.encoding)
+
+
+_known: WeakKeyDictionary[Connection, Statements] = WeakKeyDictionary()

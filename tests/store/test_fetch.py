@@ -1,0 +1,72 @@
+"""What is fetched past the cursor is what a cursor gives, in the same transaction and with the same errors."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+import pytest
+
+from careloom.store import fetch as module
+from careloom.store.database import Database, connect
+from careloom.store.fetch import fetch
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+CASES: list[tuple[str, list[Any]]] = [
+    ("select 1", []),
+    ("select %s::bigint, %s::text, %s::timestamptz", [1 << 40, "wörd", NOW]),
+    ("select %s::bigint = any(%s), %s::bool, %s::float8", [3, [1, 2, 3], True, 1.5]),
+    ("select %s::text is null, '{}'::bigint[], '\\x00ff'::bytea", [None]),
+    ("select n, n %% 2 from generate_series(1, %s) n", [5]),
+    ("select 1 where false", []),
+]
+
+
+@pytest.mark.parametrize(("sql", "values"), CASES)
+def test_rows_are_those_of_a_cursor_prepared_or_not(database: Database, sql: str, values: list[Any]) -> None:
+    with database.connection() as connection:
+        wanted = connection.execute(sql.encode(), values or None, binary=True).fetchall()
+        for _ in range(module.USES + 2):
+            assert fetch(connection, sql.encode(), values) == wanted
+
+
+def test_it_opens_the_transaction_that_a_cursor_would(database: Database) -> None:
+    with database.connection() as connection:
+        [(first,)] = fetch(connection, b"select pg_current_xact_id()::text")
+        assert fetch(connection, b"select pg_current_xact_id()::text") == [(first,)]
+        assert connection.execute("select pg_current_xact_id()::text").fetchall() == [(first,)]
+    with database.autocommit() as connection:
+        fetch(connection, b"select 1")
+        assert connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+
+
+def test_an_error_is_that_of_a_cursor_and_the_connection_lives_on(database: Database) -> None:
+    for _ in range(module.USES + 1):
+        with pytest.raises(psycopg.errors.DivisionByZero), database.connection() as connection:
+            fetch(connection, b"select 1 / %s::int", [0])
+    with pytest.raises(psycopg.errors.UndefinedTable), database.connection() as connection:
+        fetch(connection, b"select 1 from nothing_of_that_name")
+    with database.connection() as connection:
+        assert fetch(connection, b"select 2") == [(2,)]
+
+
+def test_a_lost_connection_is_an_operational_error(database: Database) -> None:
+    connection = connect(database.url)
+    [(pid,)] = fetch(connection, b"select pg_backend_pid()")
+    with database.autocommit() as other:
+        other.execute("select pg_terminate_backend(%s)", [pid])
+    with pytest.raises(psycopg.OperationalError):
+        fetch(connection, b"select 1")
+
+
+def test_a_connection_keeps_so_many_statements_and_no_more(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PREPARED", 4)
+    with database.connection() as connection:
+        for number in range(9):
+            for _ in range(module.USES + 1):
+                assert fetch(connection, b"select %d" % number) == [(number,)]
+        names = connection.execute("select count(*) from pg_prepared_statements").fetchall()
+        assert names == [(4,)]
