@@ -101,6 +101,13 @@ def create_account(
         raise OutcomeError(Issue("duplicate", f"There is an account {name} already.")) from error
 
 
+def displays(connection: Connection) -> dict[str, str]:
+    """Name -> how the person is called, of all accounts, also of those that are shut."""
+    return dict(
+        cast("list[tuple[str, str]]", connection.execute("SELECT name, display FROM account").fetchall())
+    )
+
+
 def set_password(connection: Connection, name: str, password: str) -> None:
     """Replace a password, lift a lock, and end the account's sessions. Raises OutcomeError `not-found`, `value`."""
     if len(password) < LEAST_PASSWORD:

@@ -5,14 +5,17 @@ Room: web. One line of KINDS is one kind of entry in the timeline.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
 from careloom.fhir.resource import Resource
+from careloom.store.score import NEWS2, is_score, reading
 from careloom.web.record import Evidence, Record, Shown
-from careloom.web.vitals import NOT_RESULTS
+from careloom.web.tasks import BANDS
+from careloom.web.vitals import NOT_RESULTS, name_of
 from careloom.web.wording import concept, instant_of, interpretation, source_name, value_of, value_path
 
 BARE_DATE = len("2026-11-25")
@@ -45,10 +48,11 @@ class Happening:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A value with its name; the name is empty where the value says it all."""
+    """A value with its name; the name is empty where the value says it all. `band`: of a score, how grave it is."""
 
     label: str
     value: Shown
+    band: str = ""
 
 
 def code_text(resource: Resource) -> str:
@@ -78,7 +82,8 @@ def _document(resource: Resource) -> str:
 
 
 def _task(resource: Resource) -> str:
-    return f"{code_text(resource)}: {concept(resource.get('businessStatus'))}"
+    said = resource.get("description") or code_text(resource)
+    return f"{said}: {concept(resource.get('businessStatus'))}"
 
 
 def _visit(resource: Resource) -> str:
@@ -140,16 +145,53 @@ KINDS: tuple[Kind, ...] = (
 
 def happened(
     evidence: Evidence, record: Record, kind: Kind, zone: ZoneInfo, before: datetime | None, count: int
-) -> Iterator[Happening]:
-    """What of one kind happened before a moment, at most `count`, the newest first."""
-    pairs = [record.subjects if kind.rtype == "Task" else record.whose, *kind.pairs]
-    if before is not None:
-        pairs.append((kind.date, f"lt{(before + timedelta(days=1)).isoformat(timespec='seconds')}"))
-    for resource in evidence.find(kind.rtype, *pairs, count=count, sort=f"-{kind.date}"):
+) -> tuple[list[Happening], bool]:
+    """What of one kind happened before a moment, at most `count`, the newest first; and whether there may be more."""
+    pairs = (record.subjects if kind.rtype == "Task" else record.whose, *kind.pairs)
+
+    def told(resource: Resource) -> Happening | None:
         text = next(filter(None, (element_text(resource, path) for path in kind.times)), "")
         at = instant_of(text, zone)
-        if at is not None and (before is None or at < before):
-            yield Happening(at, kind, resource, len(text) > BARE_DATE)
+        return None if at is None else Happening(at, kind, resource, len(text) > BARE_DATE)
+
+    return latest(evidence, (kind.rtype, kind.date, pairs), told, before, count)
+
+
+class Timed(Protocol):
+    """Anything with a moment."""
+
+    @property
+    def at(self) -> datetime:
+        """When it was."""
+        ...
+
+
+T = TypeVar("T", bound=Timed)
+
+
+def latest(
+    evidence: Evidence,
+    asked: tuple[str, str, Sequence[tuple[str, str]]],
+    told: Callable[[Resource], T | None],
+    before: datetime | None,
+    count: int,
+) -> tuple[list[T], bool]:
+    """The newest of a type before a moment, by a date parameter; and whether there may be more.
+
+    A bare date is a whole day of some zone, so the search reaches a day further than the moment. Where that day alone
+    fills the answer, more is asked for: nothing is passed over because much happened at once.
+    """
+    rtype, date, given = asked
+    pairs = list(given)
+    if before is not None:
+        pairs.append((date, f"lt{(before + timedelta(days=1)).isoformat(timespec='seconds')}"))
+    looked_at = count
+    while True:
+        found = evidence.find(rtype, *pairs, count=looked_at, sort=f"-{date}")
+        kept = [one for one in map(told, found) if one and (before is None or one.at < before)]
+        if len(found) < looked_at or len(kept) >= count or (before is None and kept):
+            return kept[:count], len(found) == looked_at or len(kept) > count
+        looked_at *= 4
 
 
 def element_text(resource: Resource, path: str) -> str:
@@ -167,13 +209,17 @@ def items_of(evidence: Evidence, one: Happening) -> list[Item]:
     if kind.rtype != "Observation":
         return [Item("", evidence.shown(resource, kind.path, label))]
     if source_name(resource) == "careloom":
+        if is_score(resource, NEWS2):
+            found = reading(resource)
+            return [Item("NEWS2", Shown(found.text), BANDS.get(found.band, BANDS["low"])[0])]
         return [Item(label, Shown(value_of(resource)))]
+    label = name_of(resource) or label
     path, text = value_path(resource), value_of(resource)
     if path and text:
         return [Item(label, evidence.shown(resource, path, text, interpretation(resource)))]
     parts = [
         Item(
-            concept(part.get("code")),
+            name_of(part) or concept(part.get("code")),
             evidence.shown(resource, f"component[{at}].{value_path(part)}", value_of(part)),
         )
         for at, part in enumerate(resource.get("component") or ())

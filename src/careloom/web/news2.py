@@ -5,10 +5,11 @@ Room: web. May import: store.score.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from careloom.fhir.resource import Resource
-from careloom.store.score import reading
+from careloom.store.score import Reading, reading
 from careloom.web.call import Call
 from careloom.web.record import Evidence, Shown
 from careloom.web.tasks import BANDS, evidence_for
@@ -44,13 +45,30 @@ class News2:
     when: str
     parts: tuple[Part, ...]
     note: str
+    before: tuple[Earlier, ...]
 
 
-def news2_of(call: Call, evidence: Evidence, observation: Resource | None) -> News2 | None:
-    """Shape a score's Observation; None where there is none."""
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """A score before this one, with its time."""
+
+    total: str
+    band: str
+    when: str
+
+
+MOST = 5
+"""Earlier scores on the card, the latest first."""
+
+
+def news2_of(
+    call: Call, evidence: Evidence, observation: Resource | None, before: Sequence[Resource] = ()
+) -> News2 | None:
+    """Shape a score's Observation, and those `before` it (the latest first); None where there is none."""
     if observation is None:
         return None
     found = reading(observation)
+    evidence.gather(part.reference for part in found.parts)
     band, risk = BANDS.get(found.band, BANDS["low"])
     parts: list[Part] = []
     for part in found.parts:
@@ -62,6 +80,19 @@ def news2_of(call: Call, evidence: Evidence, observation: Resource | None) -> Ne
         if found.is_complete
         else "Incomplete: a parameter is missing, so this is the least that the score can be."
     )
-    total = found.text if found.is_complete else f"≥ {found.points}"
-    when = moment(when_of(observation, call.site.zone), call.site.zone)
-    return News2(total, band, risk, ADVICE.get(found.band, ""), when, tuple(parts), note)
+    earlier = tuple(_earlier(call, one) for one in before[:MOST])
+    advice = ADVICE.get(found.band, "")
+    return News2(_total(found), band, risk, advice, _when(call, observation), tuple(parts), note, earlier)
+
+
+def _earlier(call: Call, observation: Resource) -> Earlier:
+    found = reading(observation)
+    return Earlier(_total(found), BANDS.get(found.band, BANDS["low"])[0], _when(call, observation))
+
+
+def _total(found: Reading) -> str:
+    return found.text if found.is_complete else f"≥ {found.points}"
+
+
+def _when(call: Call, observation: Resource) -> str:
+    return moment(when_of(observation, call.site.zone), call.site.zone)

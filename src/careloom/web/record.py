@@ -5,27 +5,18 @@ Room: web. May import: store. A page asks about a person; the store is asked abo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
 from urllib.parse import urlencode
 
+from careloom.fhir.facts import resource_types
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.query import parse
 from careloom.fhir.resource import Resource, reference_to
-from careloom.store.person import linked
 from careloom.store.read import Reader
 from careloom.store.stored import Stored
-from careloom.web.call import Call
-from careloom.web.wording import SOURCE, age, concept, day, person_name, sex, source_name
-
-TABS = (
-    ("Summary", ""),
-    ("Timeline", "/timeline"),
-    ("Vitals", "/vitals"),
-    ("Results", "/results"),
-    ("Identity", "/identity"),
-)
+from careloom.web.wording import SOURCE, source_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +35,7 @@ class Evidence:
 
     read: Reader
     events: dict[str, int | None] = field(default_factory=dict[str, int | None])
+    known: dict[str, Resource | None] = field(default_factory=dict[str, Resource | None])
 
     def find(self, rtype: str, *pairs: tuple[str, str], count: int = 100, sort: str = "") -> list[Resource]:
         """As `Reader.find`; and where each came from is known then without another look."""
@@ -53,20 +45,30 @@ class Evidence:
             page = self.read.search(replace(query, count=count - len(found)))
             for stored in page.matches:
                 found.append(sourced(stored))
-                self.events[f"{stored.rtype}/{stored.id}"] = stored.event_id
+                reference = f"{stored.rtype}/{stored.id}"
+                self.known[reference], self.events[reference] = found[-1], stored.event_id
             if page.next is None:
                 break
             query = replace(query, cursor=page.next)
         return found
 
+    def gather(self, references: Iterable[str]) -> None:
+        """Look many resources up at once, one question for each type: a long list asks no more than a short one."""
+        by_type: dict[str, list[str]] = {}
+        for reference in dict.fromkeys(references):
+            rtype, _, logical_id = reference.partition("/")
+            if rtype in resource_types() and logical_id and reference not in self.known:
+                by_type.setdefault(rtype, []).append(logical_id)
+                self.known[reference] = None
+        for rtype, ids in by_type.items():
+            for resource in self.find(rtype, ("_id", ",".join(map(escaped, ids))), count=len(ids)):
+                self.known[reference_to(resource)] = resource
+
     def resource(self, reference: str) -> Resource | None:
         """The current resource behind a relative reference; one look-up, and its origin is known."""
-        rtype, _, logical_id = reference.partition("/")
-        stored = self.read.stored(rtype, logical_id) if rtype and logical_id else None
-        if stored is None or stored.is_deleted:
-            return None
-        self.events[reference] = stored.event_id
-        return sourced(stored)
+        if reference not in self.known:
+            self.gather([reference])
+        return self.known.get(reference)
 
     def shown(self, resource: Resource, path: str, text: str, flag: str = "") -> Shown:
         """The value at `path` of the resource, as text, with the address of the message that brought it."""
@@ -82,6 +84,15 @@ class Evidence:
             self.events[reference] = stored.event_id if stored else None
         event_id = self.events[reference]
         return message_path(event_id, reference, path) if event_id is not None else ""
+
+
+def escaped(word: str) -> str:
+    r"""Commas, pipes and dollars have a meaning in a search value (https://hl7.org/fhir/R4/search.html#escaping).
+
+    >>> escaped("a,b")
+    'a\\,b'
+    """
+    return re.sub(r"([\\,|$])", r"\\\1", word)
 
 
 def sourced(stored: Stored) -> Resource:
@@ -100,43 +111,6 @@ def message_path(event_id: int, reference: str, path: str) -> str:
     '/messages/7?resource=Patient/1&path=gender'
     """
     return f"/messages/{event_id}?{urlencode({'resource': reference, 'path': path}, safe='/[].')}"
-
-
-@dataclass(frozen=True, slots=True)
-class Identifier:
-    """An identifier with the name of who gave it."""
-
-    label: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Tab:
-    """One page of the record."""
-
-    title: str
-    path: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Banner:
-    """What stands on top of every page about this person."""
-
-    id: str
-    href: str
-    name: str
-    born: str
-    age: str
-    died: str
-    sex: str
-    identifiers: tuple[Identifier, ...]
-    allergies: tuple[str, ...]
-    flags: tuple[str, ...]
-
-    @property
-    def tabs(self) -> list[Tab]:
-        """The pages of the record."""
-        return [Tab(title, self.href + path) for title, path in TABS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,17 +146,56 @@ def record_of(read: Reader, record_id: str) -> Record:
     """The record of a Person, or of a Patient by the Person that links it. Raises OutcomeError(not-found)."""
     person = _living(read, read.resource("Person", record_id))
     if person is None:
-        if read.resource("Patient", record_id) is None:
+        found = records_of(read, [record_id]).get(record_id)
+        if found is None:
             raise OutcomeError(Issue("not-found", "There is no such person, or your role may not see them."))
-        key = linked(read, f"Patient/{record_id}").key
-        person = read.resource(*key.split("/")) if key.startswith("Person/") else None
-        if person is None:
-            return Record(record_id, None, tuple(_present(read, [f"Patient/{record_id}"])))
-    targets = [str(link["target"]["reference"]) for link in person.get("link", ()) if "target" in link]
-    patients = tuple(_present(read, dict.fromkeys(targets)))
+        return found
+    patients = _patients(read, _links(person))
     if not patients:
         raise OutcomeError(Issue("not-found", "No record of this person is open to your role."))
-    return Record(person["id"], person, patients)
+    return Record(person["id"], person, tuple(patients.values()))
+
+
+def records_of(read: Reader, patient_ids: Iterable[str]) -> dict[str, Record]:
+    """The records of many Patients, by the id of the Patient, with three questions to the store in all.
+
+    What the actor may not see, or is not there, is left out.
+    """
+    ids = [one for one in dict.fromkeys(patient_ids) if one]
+    patients = _patients(read, ids)
+    persons = _persons(read, list(patients))
+    others = [one for person in persons.values() for one in _links(person) if one not in patients]
+    patients |= _patients(read, dict.fromkeys(others))
+    records: dict[str, Record] = {}
+    for one in ids:
+        if one not in patients:
+            continue
+        person = persons.get(one)
+        if person is None:
+            records[one] = Record(one, None, (patients[one],))
+        else:
+            mine = tuple(patients[link] for link in _links(person) if link in patients)
+            records[one] = Record(person["id"], person, mine)
+    return records
+
+
+def _persons(read: Reader, ids: list[str]) -> dict[str, Resource]:
+    """The active Person of each Patient; of several the one with the lowest id, as store.person chooses."""
+    if not ids:
+        return {}
+    links = ",".join(f"Patient/{escaped(one)}" for one in ids)
+    found: dict[str, Resource] = {}
+    for person in sorted(read.find("Person", ("link", links), count=2 * len(ids)), key=reference_to):
+        if person.get("active", True):
+            for one in _links(person):
+                found.setdefault(one, person)
+    return found
+
+
+def _links(person: Resource) -> list[str]:
+    """The ids of the Patients that a Person links, the reference patient first."""
+    targets = (str((link.get("target") or {}).get("reference", "")) for link in person.get("link") or ())
+    return list(dict.fromkeys(one.removeprefix("Patient/") for one in targets if one.startswith("Patient/")))
 
 
 def _living(read: Reader, person: Resource | None) -> Resource | None:
@@ -194,77 +207,10 @@ def _living(read: Reader, person: Resource | None) -> Resource | None:
     return next((one for one in successors if one and one.get("active", True)), None)
 
 
-def _present(read: Reader, references: Iterable[str]) -> Iterator[Resource]:
-    for reference in references:
-        rtype, _, logical_id = reference.partition("/")
-        found = read.stored(rtype, logical_id) if rtype == "Patient" else None
-        if found is not None and not found.is_deleted:
-            yield sourced(found)
-
-
-def banner_of(call: Call, read: Reader, record: Record) -> Banner:
-    """The banner: it leaves the line in the audit trail, and asks for allergies and flags, so that no page about a person goes without them."""
-    call.seen("read", f"{record.face['resourceType']}/{record.id}", patient=reference_to(record.patients[0]))
-    face = record.face
-    died = next(
-        (patient["deceasedDateTime"] for patient in record.patients if "deceasedDateTime" in patient), None
-    )
-    return Banner(
-        id=record.id,
-        href=record.href,
-        name=person_name(face),
-        born=day(face.get("birthDate")),
-        age=age(face.get("birthDate"), call.now, died),
-        died=day(died),
-        sex=sex(face),
-        identifiers=tuple(identifiers(record.patients)),
-        allergies=tuple(
-            dict.fromkeys(_names(read.find("AllergyIntolerance", record.whose), "clinicalStatus"))
-        ),
-        flags=tuple(dict.fromkeys(_names(read.find("Flag", record.whose), "status"))),
-    )
-
-
-_OVER = frozenset({"inactive", "resolved", "entered-in-error"})
-
-
-def _names(resources: Iterable[Resource], status: str) -> Iterator[str]:
-    for resource in resources:
-        value: Any = resource.get(status)
-        codes = (
-            {value}
-            if isinstance(value, str)
-            else {coding.get("code") for coding in (value or {}).get("coding", ())}
-        )
-        name = concept(resource.get("code"))
-        if name and not codes & _OVER:
-            yield name
-
-
-def identifiers(patients: Iterable[Resource]) -> Iterator[Identifier]:
-    """Every identifier of the Patients once, with its kind or its source.
-
-    >>> [one.label for one in identifiers([{"identifier": [{"type": {"text": "MRN"}, "value": "7"}]}])]
-    ['MRN']
-    """
-    seen: set[str] = set()
-    for patient in patients:
-        for identifier in patient.get("identifier") or ():
-            value = identifier.get("value")
-            if not value or value in seen:
-                continue
-            seen.add(value)
-            label = identifier_label(identifier)
-            source = source_name(patient)
-            yield Identifier(f"{label or 'ID'} {source}" if source != "unknown" else label or "ID", value)
-
-
-def identifier_label(identifier: Resource) -> str:
-    """What kind of number it is, as far as its sender says.
-
-    >>> identifier_label({"type": {"coding": [{"code": "MR"}]}})
-    'MRN'
-    """
-    kind = identifier.get("type") or {}
-    code = next((str(coding.get("code", "")) for coding in kind.get("coding") or ()), "")
-    return kind.get("text") or {"MR": "MRN", "NI": "National no.", "PI": "Patient no."}.get(code, code)
+def _patients(read: Reader, ids: Iterable[str]) -> dict[str, Resource]:
+    """These Patients by id, in this order; those that are not there for this actor are left out."""
+    wanted = list(ids)
+    evidence = Evidence(read)
+    evidence.gather(f"Patient/{one}" for one in wanted)
+    found = {one: evidence.resource(f"Patient/{one}") for one in wanted}
+    return {one: patient for one, patient in found.items() if patient is not None}

@@ -8,8 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from careloom.act.task import INPUT, OPEN, WAITING, code_of, role_of, step_of
+from careloom.act.task import ACTOR, INPUT, OPEN, WAITING, code_of, role_of, step_of
+from careloom.fhir.query import parse
 from careloom.fhir.resource import Resource
+from careloom.store.accounts import displays
+from careloom.store.read import Reader
 from careloom.store.score import NEWS2, is_score, reading
 from careloom.web.call import Call
 from careloom.web.record import Evidence, Shown
@@ -78,12 +81,16 @@ class View:
     can_close: bool
     escalated: str
     score: Score | None
+    measured: str
+    """When the score's evidence was measured: a fresh task may stand on old values."""
     reasons: tuple[Reason, ...]
     rate: str
 
 
-def view_of(call: Call, evidence: Evidence, task: Resource, rates: Mapping[str, str]) -> View:
-    """Shape one Task."""
+def view_of(
+    call: Call, evidence: Evidence, task: Resource, rates: Mapping[str, str], names: Mapping[str, str]
+) -> View:
+    """Shape one Task. `names`: account -> how the person is called."""
     zone = call.site.zone
     opened = instant_of(task.get("authoredOn"), zone) or call.now
     urgency, tone = URGENCY.get(task.get("priority", "routine"), URGENCY["routine"])
@@ -105,7 +112,7 @@ def view_of(call: Call, evidence: Evidence, task: Resource, rates: Mapping[str, 
         if tone == "now"
         else "",
         status=concept(task.get("businessStatus")) or status,
-        owner=owner_of(task),
+        owner=owner_of(task, names),
         since=moment(opened, zone),
         since_iso=opened.isoformat(),
         waiting=span(call.now - opened),
@@ -115,16 +122,30 @@ def view_of(call: Call, evidence: Evidence, task: Resource, rates: Mapping[str, 
         can_close=status in {"accepted", "in-progress"},
         escalated=_escalated(task),
         score=_score_of(focus),
+        measured=moment((focus or {}).get("effectiveDateTime"), zone),
         reasons=tuple(_reasons(call, evidence, task, focus)),
         rate=rates.get(rule, ""),
     )
 
 
-def owner_of(task: Resource) -> str:
+def owner_of(task: Resource, names: Mapping[str, str]) -> str:
     """Who has it, or which role it waits for."""
     owner = task.get("owner") or {}
     role = next((concept(kind) for kind in task.get("performerType", ())), "")
-    return owner.get("display") or (f"any {role.lower()}" if role else "nobody")
+    identifier = owner.get("identifier") or {}
+    known = names.get(str(identifier.get("value", ""))) if identifier.get("system") == ACTOR else None
+    return known or owner.get("display") or (f"any {_role(role)}" if role else "nobody")
+
+
+def _role(name: str) -> str:
+    """A role of the ladder as people say it."""
+    return {"charge": "charge physician"}.get(name.lower(), name.lower())
+
+
+def names_of(call: Call) -> dict[str, str]:
+    """How the people who sign in are called: a Task keeps the account, a page shows the person."""
+    with call.site.database.connection() as connection:
+        return displays(connection)
 
 
 def _due(call: Call, task: Resource) -> str:
@@ -136,7 +157,7 @@ def _escalated(task: Resource) -> str:
     if step_of(task) == "overdue":
         return "Overdue"
     return (
-        f"Escalated to {role_of(task)}"
+        f"Escalated to {_role(role_of(task))}"
         if role_of(task) in {"physician", "charge"} and task.get("status") in WAITING
         else ""
     )
@@ -186,13 +207,38 @@ def _path(observation: Resource, text: str) -> str:
     return value_path(observation)
 
 
-def rates_of(tasks: Iterable[Resource]) -> dict[str, str]:
-    """How often each rule's ended tasks were acted on: every rule shows its own acceptance."""
-    ended: dict[str, list[bool]] = {}
-    for task in tasks:
-        if task.get("status") in {"completed", "rejected"}:
-            ended.setdefault(concept(task.get("code")), []).append(task["status"] == "completed")
-    return {rule: f"acted on in {sum(done)} of {len(done)}" for rule, done in ended.items()}
+def evidence_of(evidence: Evidence, tasks: Iterable[Resource]) -> None:
+    """Look up at once what these Tasks are about and what they give as reasons."""
+    listed = list(tasks)
+    focuses = [str((task.get("focus") or {}).get("reference", "")) for task in listed]
+    reasons = [
+        str((given.get("valueReference") or {}).get("reference", ""))
+        for task in listed
+        for given in task.get("input", ())
+    ]
+    evidence.gather([*focuses, *reasons])
+
+
+def rates_of(read: Reader, tasks: Iterable[Resource]) -> dict[str, str]:
+    """How often the ended tasks of each rule were acted on: every rule shows its own acceptance."""
+    rules = {concept(task.get("code")): task["code"]["coding"][0] for task in tasks if _is_coded(task)}
+    rates: dict[str, str] = {}
+    for rule, coding in rules.items():
+        code = ("code", f"{coding.get('system', '')}|{coding.get('code', '')}")
+        acted = counted(read, code, ("status", "completed"))
+        ended = acted + counted(read, code, ("status", "rejected"))
+        if ended:
+            rates[rule] = f"acted on in {acted:,} of {ended:,}"
+    return rates
+
+
+def _is_coded(task: Resource) -> bool:
+    return bool((task.get("code") or {}).get("coding"))
+
+
+def counted(read: Reader, *pairs: tuple[str, str]) -> int:
+    """How many Tasks are like that."""
+    return read.search(parse("Task", [*pairs, ("_summary", "count")], strict=True)).total or 0
 
 
 def ranked(tasks: Iterable[Resource]) -> list[Resource]:

@@ -54,11 +54,19 @@ SIGNS: tuple[Sign, ...] = (
     Sign("temperature", "Temperature", "°C", (("Temperature", ("8310-5",)),), (36.1, 38.0), 0.5),
 )
 SCORE = Sign("news2", "NEWS2", "points", (("NEWS2", ()),), (0, 4), 1)
+CONSCIOUSNESS = ((LOINC, "80288-4"), ("http://snomed.info/sct", "1104441000000107"))
+"""ACVPU: a word, not a number; it has a column of the table and no chart."""
+
 CODES = (*(code for sign in SIGNS for _, codes in sign.series for code in codes), "85354-9", "80288-4")
-"""Codes of vital signs in the order in which pages show them; the panel of blood pressure, consciousness."""
+"""LOINC codes in the order in which pages show them; the panel of blood pressure, and consciousness at last."""
 
 _SERIES = {
     code: (sign.key, at) for sign in SIGNS for at, (_, codes) in enumerate(sign.series) for code in codes
+}
+
+
+_NAMES = {code: name for sign in SIGNS for name, codes in sign.series for code in codes} | {
+    code: "Consciousness" for _, code in CONSCIOUSNESS
 }
 
 
@@ -76,7 +84,8 @@ class Point:
 
 def observed(evidence: Evidence, record: Record, since: datetime | None, count: int = MOST) -> list[Resource]:
     """The observations of vital signs since a moment, the newest first."""
-    pairs = [record.whose, ("code", ",".join(f"{LOINC}|{code}" for code in CODES))]
+    asked = {**dict.fromkeys((LOINC, code) for code in CODES), **dict.fromkeys(CONSCIOUSNESS)}
+    pairs = [record.whose, ("code", ",".join(f"{system}|{code}" for system, code in asked))]
     if since is not None:
         pairs.append(("date", f"ge{since.isoformat(timespec='seconds')}"))
     return evidence.find("Observation", *pairs, count=count, sort="-date")
@@ -99,6 +108,12 @@ def when_of(observation: Resource, zone: ZoneInfo) -> datetime | None:
     period: dict[str, Any] = observation.get("effectivePeriod") or {}
     text = observation.get("effectiveDateTime") or observation.get("effectiveInstant") or period.get("start")
     return instant_of(text, zone)
+
+
+def name_of(observation: Resource) -> str:
+    """The short name of a vital sign, as on the charts: a round of eight stays one line; "" if it is none."""
+    codings = (observation.get("code") or {}).get("coding") or ()
+    return next((_NAMES[code] for one in codings if (code := one.get("code")) in _NAMES), "")
 
 
 def place_of(observation: Resource) -> int:
@@ -127,6 +142,18 @@ def _points(observation: Resource, zone: ZoneInfo) -> Iterator[Point]:
         known = next((_SERIES[coding["code"]] for coding in codings if coding.get("code") in _SERIES), None)
         if value is not None and known is not None:
             yield Point(*known, at, Decimal(value), observation, f"{prefix}valueQuantity.value")
+
+
+def awake(observations: Sequence[Resource], zone: ZoneInfo) -> dict[datetime, Resource]:
+    """The observations of consciousness by their time."""
+    found: dict[datetime, Resource] = {}
+    for observation in observations:
+        codings = (observation.get("code") or {}).get("coding") or ()
+        is_one = any((coding.get("system"), coding.get("code")) in CONSCIOUSNESS for coding in codings)
+        at = when_of(observation, zone)
+        if is_one and at is not None and observation.get("status") != "entered-in-error":
+            found.setdefault(at, observation)
+    return found
 
 
 def score_points(observations: Sequence[Resource], zone: ZoneInfo) -> list[Point]:

@@ -19,7 +19,19 @@ SOURCE = "urn:careloom:source:"
 """What stands in meta.source before the name of a source."""
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_UNITS = {"mm[Hg]": "mmHg", "Cel": "°C", "[degF]": "°F", "{score}": "", "{ScoreOf}": "", "1": ""}
+_UNITS = {
+    "mm[Hg]": "mmHg",
+    "Cel": "°C",
+    "[degF]": "°F",
+    "{score}": "",
+    "{ScoreOf}": "",
+    "1": "",
+    "10*3/uL": "10³/µL",
+    "10*6/uL": "10⁶/µL",
+    "10*9/L": "10⁹/L",
+    "10*12/L": "10¹²/L",
+    "umol/L": "µmol/L",
+}
 _DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?$")
 
 
@@ -77,7 +89,7 @@ def instant_of(text: str | None, zone: ZoneInfo) -> datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=zone)
 
 
-def moment(value: str | datetime | None, zone: ZoneInfo) -> str:
+def moment(value: str | datetime | None, zone: ZoneInfo, *, seconds: bool = False) -> str:
     """Date and time of day in the zone; a bare date stays one.
 
     >>> moment("2026-11-25T04:21:00Z", ZoneInfo("Asia/Kolkata"))
@@ -89,7 +101,11 @@ def moment(value: str | datetime | None, zone: ZoneInfo) -> str:
     if found is None:
         return value if isinstance(value, str) else ""
     local = found.astimezone(zone)
-    return f"{day(local.date().isoformat())} {local:%H:%M}"
+    return (
+        f"{day(local.date().isoformat())} {local:%H:%M:%S}"
+        if seconds
+        else f"{day(local.date().isoformat())} {local:%H:%M}"
+    )
 
 
 def age(birth: str | None, now: datetime, died: str | None = None) -> str:

@@ -16,8 +16,9 @@ from careloom.fhir.resource import Resource, reference_to
 from careloom.unify.identity.golden import PersonView, Told, person_view
 from careloom.unify.identity.person import Reason, reasons_of
 from careloom.unify.identity.score import Part
+from careloom.web.banner import banner_of, identifier_label
 from careloom.web.call import Call
-from careloom.web.record import Evidence, Record, Shown, banner_of, identifier_label, record_of
+from careloom.web.record import Evidence, Record, Shown, record_of
 from careloom.web.road import Road, page
 from careloom.web.wording import day, human_name, postal_address, sex_word, source_name
 

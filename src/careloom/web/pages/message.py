@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from markupsafe import Markup
 from starlette.responses import Response
@@ -18,10 +19,11 @@ from careloom.store.blobs import Blobs
 from careloom.store.event import Event
 from careloom.store.ledger import LedgerLine
 from careloom.store.read import Reader
+from careloom.web.banner import Banner, banner_of
 from careloom.web.call import Call
 from careloom.web.exhibit import hl7, plain, resources_of, tree
 from careloom.web.pages.messages import STATUSES
-from careloom.web.record import Banner, banner_of, message_path, record_of
+from careloom.web.record import message_path, record_of
 from careloom.web.road import Road, deed, page
 from careloom.web.wording import moment
 
@@ -29,6 +31,10 @@ SHOWN = 6
 """Resources of one message that are shown in full; the others are named."""
 
 NAMED = 60
+
+LINES = 400
+"""Lines of the ledger on one page; the others stand on the next."""
+
 FATES = {"mapped": ("mapped", "good"), "kept_raw": ("kept raw", "still"), "rejected": ("rejected", "soon")}
 
 
@@ -97,6 +103,7 @@ def message(call: Call) -> Response:
         made = [made for name in names[:SHOWN] if is_clinical and (made := _made(read, name, event_id))]
         patient = _banner(call, read, names) if is_clinical else None
     call.seen("read", f"Event/{event.id}", event_id=event.id)
+    start = _start(call, lines, wanted)
     asked = f"{wanted}.{call.asked('path')}" if wanted and call.asked("path") else wanted
     return call.show(
         "message.html",
@@ -108,9 +115,12 @@ def message(call: Call) -> Response:
         made=made,
         others=[Other(name, message_path(event_id, name, "id")) for name in names[SHOWN:NAMED]],
         more=max(len(names) - NAMED, 0),
-        lines=[_line(line) for line in lines[:400]],
+        lines=[_line(line) for line in lines[start : start + LINES]],
         ledger_said=_counted(lines),
-        none="This kind of message has no fields that could be lost: each resource is kept as it came."
+        ledger_part=f"lines {start + 1:,} to {min(start + LINES, len(lines)):,} of {len(lines):,}",
+        earlier=_part(call, start - LINES) if start else "",
+        later=_part(call, start + LINES) if start + LINES < len(lines) else "",
+        without_ledger="This kind of message has no fields that could be lost: each resource is kept as it came."
         if event.kind == "fhir"
         else "No ledger: the message was not mapped.",
     )
@@ -144,7 +154,7 @@ def _number(call: Call) -> int:
 
 def _head(call: Call, event: Event) -> Head:
     title, tone = STATUSES.get(event.status, (event.status, ""))
-    received = moment(event.received, call.site.zone)
+    received = moment(event.received, call.site.zone, seconds=True)
     size = f"{len(event.body):,}"
     return Head(
         event.id,
@@ -235,6 +245,22 @@ def _banner(call: Call, read: Reader, names: list[str]) -> Banner | None:
         if patient_id and read.resource("Patient", patient_id):
             return banner_of(call, read, record_of(read, patient_id))
     return None
+
+
+def _start(call: Call, lines: tuple[LedgerLine, ...], wanted: str) -> int:
+    """The first line to show: as asked, else on the part that tells of the element that was asked for."""
+    text = call.asked("from")
+    if text.isdecimal() and len(text) < 9:  # noqa: PLR2004
+        return min(int(text), max(len(lines) - 1, 0)) // LINES * LINES
+    path = f"{wanted}.{call.asked('path')}"
+    exact = (at for at, line in enumerate(lines) if line.target == path)
+    about = (at for at, line in enumerate(lines) if wanted and line.target.startswith(f"{wanted}."))
+    return next(exact, next(about, 0)) // LINES * LINES
+
+
+def _part(call: Call, start: int) -> str:
+    query = [pair for pair in call.query if pair[0] != "from"]
+    return f"{call.path}?{urlencode([*query, ('from', str(max(start, 0)))], safe='/[].')}#ledger"
 
 
 def _line(line: LedgerLine) -> Line:

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from careloom.store.events import EventLine, Filter, counts, events
 from careloom.web.call import Call
 from careloom.web.choice import Choice
-from careloom.web.road import Road, page
+from careloom.web.road import Road, deed, page
 from careloom.web.wording import moment
 
 MOST = 50
@@ -54,15 +54,26 @@ class Chosen:
     kind: str
     since: str
     until: str
+    key: str
+    """Text in the sender's key; posted, since a file's name or a number in it may be a person's."""
 
 
 def messages(call: Call) -> Response:
     """The page."""
-    chosen = Chosen(*(call.asked(name) for name in ("source", "status", "kind", "since", "until")))
+    key = call.form().get("key", "").strip() if call.method == "POST" else ""
+    chosen = Chosen(
+        source=call.asked("source"),
+        status=call.asked("status"),
+        kind=call.asked("kind"),
+        since=call.asked("since"),
+        until=call.asked("until"),
+        key=key,
+    )
     which = Filter(
         source=chosen.source,
         status=chosen.status,
         kind=chosen.kind,
+        key=chosen.key,
         since=_time(call, chosen.since),
         until=_time(call, chosen.until),
     )
@@ -72,7 +83,9 @@ def messages(call: Call) -> Response:
         counted = counts(connection, call.who)
     query = [(name, value) for name, value in call.query if name != "before" and value]
     older = (
-        f"/messages?{urlencode([*query, ('before', str(found[MOST - 1].id))])}" if len(found) > MOST else ""
+        f"/messages?{urlencode([*query, ('before', str(found[MOST - 1].id))])}"
+        if len(found) > MOST and not key
+        else ""
     )
     return call.show(
         "messages.html",
@@ -100,7 +113,7 @@ def _row(call: Call, line: EventLine) -> Row:
     issue = f"{first.expression}: {first.text}" if first and first.expression else first.text if first else ""
     return Row(
         id=line.id,
-        received=moment(line.received, call.site.zone),
+        received=moment(line.received, call.site.zone, seconds=True),
         source=line.source,
         kind=line.kind,
         key=line.key,
@@ -111,4 +124,7 @@ def _row(call: Call, line: EventLine) -> Row:
     )
 
 
-ROADS: tuple[Road, ...] = (page("/messages", "event.read", messages),)
+ROADS: tuple[Road, ...] = (
+    page("/messages", "event.read", messages),
+    deed("/messages", "event.read", messages),
+)

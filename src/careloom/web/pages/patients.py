@@ -13,8 +13,9 @@ from starlette.responses import Response
 
 from careloom.fhir.resource import Resource
 from careloom.store.read import Reader
+from careloom.web.banner import identifiers
 from careloom.web.call import Call
-from careloom.web.record import Record, identifiers, record_of
+from careloom.web.record import Record, escaped, records_of
 from careloom.web.road import Road, deed, page
 from careloom.web.wording import age, day, human_name, person_name, sex, source_name
 
@@ -78,12 +79,10 @@ def _found(read: Reader, asked: str) -> list[Record]:
 
 def _records(read: Reader, hits: Iterable[Resource]) -> Iterable[Record]:
     seen: set[str] = set()
-    for patient in hits:
-        if patient["id"] in seen:
-            continue
-        record = record_of(read, patient["id"])
-        seen.update(one["id"] for one in record.patients)
-        yield record
+    for record in records_of(read, (patient["id"] for patient in hits)).values():
+        if record.id not in seen:
+            seen.add(record.id)
+            yield record
 
 
 def pairs_of(asked: str) -> list[tuple[str, str]]:
@@ -99,9 +98,9 @@ def pairs_of(asked: str) -> list[tuple[str, str]]:
         if (date := _date(word)) is not None:
             pairs.append(("birthdate", date))
         elif any(letter.isdigit() for letter in word):
-            pairs.append(("identifier", _escaped(word)))
+            pairs.append(("identifier", escaped(word)))
         elif word:
-            pairs.append(("name", _escaped(word)))
+            pairs.append(("name", escaped(word)))
     return pairs
 
 
@@ -114,11 +113,6 @@ def _date(word: str) -> str | None:
     day_text, month_text, year = found.groups()
     month = _MONTHS.index(month_text.lower()) + 1 if month_text.lower() in _MONTHS else month_text
     return f"{year}-{int(month):02d}-{int(day_text):02d}" if str(month).isdigit() else None
-
-
-def _escaped(word: str) -> str:
-    """Commas, pipes and dollars have a meaning in a search value (https://hl7.org/fhir/R4/search.html#escaping)."""
-    return re.sub(r"([\\,|$])", r"\\\1", word)
 
 
 def _row(call: Call, record: Record) -> Row:

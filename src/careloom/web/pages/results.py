@@ -5,20 +5,35 @@ Room: web.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 
 from careloom.fhir.resource import Resource
+from careloom.web.banner import banner_of
 from careloom.web.call import Call
-from careloom.web.record import Evidence, Shown, banner_of, record_of
+from careloom.web.happening import latest
+from careloom.web.record import Evidence, Record, Shown, record_of
 from careloom.web.road import Road, page
 from careloom.web.vitals import NOT_RESULTS
-from careloom.web.wording import concept, interpretation, moment, quantity, source_name, value_of, value_path
+from careloom.web.wording import (
+    concept,
+    instant_of,
+    interpretation,
+    moment,
+    quantity,
+    source_name,
+    value_of,
+    value_path,
+)
 
-REPORTS = 20
+GROUPS = 20
+ROWS = 80
+"""A page ends with the group in which so many rows are reached: it stays under 100 KB."""
+
 RESULTS = 1000
 BEFORE = 2
 
@@ -30,7 +45,15 @@ class Row:
     label: str
     value: Shown
     range: str
-    before: list[Shown]
+    before: list[Earlier]
+    when: str
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """A value before, with its time."""
+
+    value: Shown
     when: str
 
 
@@ -42,50 +65,94 @@ class Group:
     when: str
     source: str
     rows: list[Row]
+    at: datetime | None
 
 
 def results(call: Call) -> Response:
-    """The page."""
+    """The page: the latest groups; `before` (an instant) asks for those before it."""
+    before = instant_of(call.asked("before"), call.site.zone) if call.asked("before") else None
     with call.reader() as read:
         record = record_of(read, call.parts["id"])
         patient = banner_of(call, read, record)
         evidence = Evidence(read)
-        found = evidence.find("Observation", record.whose, NOT_RESULTS, count=RESULTS, sort="-date")
-        reports = evidence.find("DiagnosticReport", record.whose, count=REPORTS, sort="-date")
+        found, reports, is_cut = _found(call, evidence, record, before)
         groups = _groups(call, evidence, found, reports)
-    more = (
-        f"The latest {REPORTS} groups are shown; all stand in the timeline." if len(groups) > REPORTS else ""
+    shown = _page(groups)
+    here, last = f"{record.href}/results", shown[-1].at if shown else None
+    older = (
+        f"{here}?{urlencode({'before': last.isoformat()})}"
+        if last and (is_cut or len(shown) < len(groups))
+        else ""
     )
     return call.show(
         "results.html",
         tab="Results",
         patient=patient,
-        groups=groups[:REPORTS],
-        more=more,
-        here=f"{record.href}/results",
+        groups=shown,
+        older=older,
+        is_newest=before is None,
+        here=f"{here}?{urlencode(call.query)}",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One observation at its time."""
+
+    at: datetime
+    resource: Resource
+
+
+def _found(
+    call: Call, evidence: Evidence, record: Record, before: datetime | None
+) -> tuple[list[Resource], list[Resource], bool]:
+    """Results before a moment, the newest first; the reports that may hold them; and if there may be more."""
+
+    def told(resource: Resource) -> Result | None:
+        at = instant_of(_when(resource), call.site.zone)
+        return None if at is None else Result(at, resource)
+
+    asked = ("Observation", "date", (record.whose, NOT_RESULTS))
+    found, is_cut = latest(evidence, asked, told, before, RESULTS)
+    pairs = [record.whose]
+    if before is not None:
+        pairs.append(("date", f"lt{(before + timedelta(days=1)).isoformat(timespec='seconds')}"))
+    reports = evidence.find("DiagnosticReport", *pairs, count=GROUPS * 8, sort="-date")
+    return [one.resource for one in found], reports, is_cut
+
+
+def _page(groups: list[Group]) -> list[Group]:
+    """The first page; groups of its last moment come whole, since the next page begins before that moment."""
+    shown: list[Group] = []
+    for group in groups:
+        is_full = len(shown) >= GROUPS or sum(len(one.rows) for one in shown) >= ROWS
+        if is_full and group.at != shown[-1].at:
+            break
+        shown.append(group)
+    return shown
 
 
 def _groups(call: Call, evidence: Evidence, found: list[Resource], reports: list[Resource]) -> list[Group]:
     report_of = {
         result.get("reference", ""): report for report in reports for result in report.get("result") or ()
     }
-    grouped: dict[tuple[str, str], list[int]] = defaultdict(list)
+    grouped: dict[tuple[str, str, str], list[int]] = {}
     for at, observation in enumerate(found):
         report = report_of.get(f"Observation/{observation['id']}")
-        key = (
-            ("report", report["id"])
-            if report
-            else ("day", f"{_when(observation)[:16]} {source_name(observation)}")
-        )
-        grouped[key].append(at)
+        kind, name = ("report", str(report["id"])) if report else ("day", source_name(observation))
+        grouped.setdefault((kind, name, _when(observation)), []).append(at)
+    named = {report["id"]: report for report in reports}
     groups: list[Group] = []
-    for (kind, key), places in list(grouped.items())[: REPORTS + 1]:
+    rows = 0
+    for (kind, key, _), places in grouped.items():
         first = found[places[0]]
-        report = next((one for one in reports if kind == "report" and one["id"] == key), None)
-        rows = [_row(call, evidence, found, at) for at in places]
+        report = named.get(key) if kind == "report" else None
+        # Beyond a page only the fact that there is more counts.
+        lines = [_row(call, evidence, found, at) for at in places] if rows < 2 * ROWS else []
+        rows += len(places)
         title = concept((report or {}).get("code")) or "Results"
-        groups.append(Group(title, moment(_when(first), call.site.zone), source_name(report or first), rows))
+        when, at = moment(_when(first), call.site.zone), instant_of(_when(first), call.site.zone)
+        groups.append(Group(title, when, source_name(report or first), lines, at))
     return groups
 
 
@@ -97,7 +164,7 @@ def _row(call: Call, evidence: Evidence, found: list[Resource], at: int) -> Row:
         label=concept(observation.get("code")) or "Without a name",
         value=_shown(evidence, observation),
         range=_range(observation),
-        before=[_shown(evidence, one) for one in before],
+        before=[Earlier(_shown(evidence, one), moment(_when(one), call.site.zone)) for one in before],
         when=moment(_when(observation), call.site.zone),
     )
 
@@ -113,8 +180,11 @@ def _codes(observation: Resource) -> set[tuple[str, str]]:
 
 
 def _when(observation: Resource) -> str:
-    return (
-        observation.get("effectiveDateTime") or (observation.get("effectivePeriod") or {}).get("start") or ""
+    period = observation.get("effectivePeriod") or {}
+    told = (observation.get("effectiveDateTime"), observation.get("effectiveInstant"), period.get("start"))
+    return next(
+        filter(None, (*told, observation.get("issued"), (observation.get("meta") or {}).get("lastUpdated"))),
+        "",
     )
 
 

@@ -13,12 +13,13 @@ from starlette.responses import Response
 from careloom.act.task import OPEN
 from careloom.fhir.resource import Resource
 from careloom.store.read import Reader
+from careloom.web.banner import banner_of
 from careloom.web.call import Call
 from careloom.web.happening import element_text, medicine, visit
 from careloom.web.news2 import news2_of
-from careloom.web.record import Evidence, Record, Shown, banner_of, record_of
+from careloom.web.record import Evidence, Record, Shown, record_of
 from careloom.web.road import Road, page
-from careloom.web.tasks import ranked, view_of
+from careloom.web.tasks import evidence_of, ranked, view_of
 from careloom.web.vitals import NOT_RESULTS, observed, scores
 from careloom.web.wording import (
     concept,
@@ -77,11 +78,13 @@ def summary(call: Call) -> Response:
 
 def _parts(call: Call, read: Reader, record: Record) -> dict[str, object]:
     evidence = Evidence(read)
-    tasks = [task for task in ranked(evidence.find("Task", record.subjects)) if task.get("status") in OPEN]
-    latest = next(iter(scores(evidence, record, None, count=3)), None)
+    is_open = ("status", ",".join(sorted(OPEN)))
+    tasks = ranked(evidence.find("Task", record.subjects, is_open))
+    evidence_of(evidence, tasks)
+    latest, *before = [*scores(evidence, record, None, count=6), None]
     return {
-        "tasks": [view_of(call, evidence, task, {}) for task in tasks],
-        "news2": news2_of(call, evidence, latest),
+        "tasks": [view_of(call, evidence, task, {}, {}) for task in tasks],
+        "news2": news2_of(call, evidence, latest, [one for one in before if one]),
         "patients": _sources(evidence, record),
         "lists": [_short(call, evidence, record, kind) for kind in KINDS],
     }

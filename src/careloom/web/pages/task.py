@@ -5,7 +5,7 @@ Room: web. May import: act.closing (what each step changes). Standard: https://h
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from starlette.responses import Response
@@ -16,12 +16,14 @@ from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import Resource
 from careloom.store.read import Reader
 from careloom.store.score import NEWS2, is_score
+from careloom.web.banner import banner_of
 from careloom.web.call import Call, local_path
 from careloom.web.choice import Choice
 from careloom.web.news2 import news2_of
-from careloom.web.record import Evidence, banner_of, record_of
+from careloom.web.record import Evidence, Record, record_of
 from careloom.web.road import Road, deed, page
-from careloom.web.tasks import rates_of, view_of
+from careloom.web.tasks import evidence_of, names_of, owner_of, rates_of, view_of
+from careloom.web.vitals import scores
 from careloom.web.wording import concept, moment
 
 MINUTES = ("15", "30", "60")
@@ -54,12 +56,13 @@ def task(call: Call) -> Response:
         found = _task(read, call.parts["id"])
         record = record_of(read, (found.get("for") or {}).get("reference", "").rpartition("/")[2])
         evidence = Evidence(read)
-        rates = rates_of(read.find("Task", ("status", "completed,rejected"), count=1000))
-        view = view_of(call, evidence, found, rates)
+        evidence_of(evidence, [found])
+        names = names_of(call)
+        view = view_of(call, evidence, found, rates_of(read, [found]), names)
         focus = (found.get("focus") or {}).get("reference", "")
         score = evidence.resource(focus)
         score = score if score is not None and is_score(score, NEWS2) else None
-        news2 = news2_of(call, evidence, score)
+        news2 = news2_of(call, evidence, score, _before(evidence, record, score))
         patient = banner_of(call, read, record)
     return call.show(
         "task.html",
@@ -67,8 +70,8 @@ def task(call: Call) -> Response:
         patient=patient,
         task=view,
         news2=news2,
-        history=_history(call, found),
-        ended=None if view.is_open else _end(call, found),
+        history=_history(call, found, names),
+        ended=None if view.is_open else _end(call, found, names),
         outcomes=[Choice(code, text) for code, text in closing.OUTCOMES.items()],
         dismissals=[Choice(code, text) for code, text in closing.REASONS.items()],
         minutes=MINUTES,
@@ -127,11 +130,19 @@ def _task(read: Reader, task_id: str) -> Resource:
     return found
 
 
-def _history(call: Call, found: Resource) -> list[Step]:
+def _before(evidence: Evidence, record: Record, score: Resource | None) -> list[Resource]:
+    """The scores before the one that the task is about: is it getting better or worse?"""
+    if score is None:
+        return []
+    at = str(score.get("effectiveDateTime", ""))
+    return [one for one in scores(evidence, record, None, count=24) if str(one.get("effectiveDateTime")) < at]
+
+
+def _history(call: Call, found: Resource, names: Mapping[str, str]) -> list[Step]:
     return [
         Step(
             moment(note.get("time"), call.site.zone),
-            note.get("authorString", ""),
+            names.get(note.get("authorString", ""), note.get("authorString", "")),
             note.get("text", ""),
             "other" if note.get("authorString") == "careloom" else "task",
         )
@@ -139,7 +150,7 @@ def _history(call: Call, found: Resource) -> list[Step]:
     ]
 
 
-def _end(call: Call, found: Resource) -> End:
+def _end(call: Call, found: Resource, names: Mapping[str, str]) -> End:
     outputs = {code_of(output.get("type"), OUTPUT): output for output in found.get("output", ())}
     outcome = concept((outputs.get("outcome") or {}).get("valueCodeableConcept"))
     done = (outputs.get("text") or {}).get("valueString", "")
@@ -148,7 +159,7 @@ def _end(call: Call, found: Resource) -> End:
         title=concept(found.get("businessStatus")) or "Ended",
         said=outcome or concept(found.get("statusReason")),
         note=done,
-        who=(found.get("owner") or {}).get("display", "careloom"),
+        who=owner_of(found, names) if found.get("owner") else "careloom",
         when=moment(end, call.site.zone),
     )
 

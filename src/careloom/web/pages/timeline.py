@@ -15,19 +15,20 @@ from starlette.responses import Response
 
 from careloom.fhir.resource import Resource, reference_to
 from careloom.store.read import Reader
+from careloom.web.banner import banner_of
 from careloom.web.call import Call
 from careloom.web.choice import Choice
 from careloom.web.happening import KINDS, Happening, Item, happened, items_of
-from careloom.web.record import Evidence, Record, banner_of, record_of
+from careloom.web.record import Evidence, Record, record_of
 from careloom.web.road import Road, page
 from careloom.web.vitals import place_of
 from careloom.web.wording import concept, day, instant_of, source_name
 
-MOST = 100
+MOST = 80
 """Lines of one page, more only where several stand at the same moment."""
 
-LOOKED_AT = 600
-"""Resources of one kind that one page looks at."""
+LOOKED_AT = 400
+"""Resources of one kind that one page looks at. Where a kind has more, the page ends with the last that was seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +68,10 @@ def timeline(call: Call) -> Response:
     with call.reader() as read:
         record = record_of(read, call.parts["id"])
         patient = banner_of(call, read, record)
-        entries = _entries(call, read, record, chosen)
-    here, older = f"{record.href}/timeline", ""
+        entries, is_cut = _entries(call, read, record, chosen)
+    here, older, before = f"{record.href}/timeline", "", chosen.before
     shown = _whole_moments(entries)
-    if len(shown) < len(entries):
+    if shown and (is_cut or len(shown) < len(entries)):
         query = {"source": chosen.source, "kind": chosen.kind, "before": shown[-1].at.isoformat()}
         older = f"{here}?{urlencode(query)}"
     return call.show(
@@ -82,6 +83,7 @@ def timeline(call: Call) -> Response:
         kinds=[Choice(kind.code, kind.title) for kind in KINDS],
         chosen=chosen,
         older=older,
+        newest=f"{here}?{urlencode({'source': chosen.source, 'kind': chosen.kind})}" if before else "",
         here=f"{here}?{urlencode(call.query)}",
     )
 
@@ -96,18 +98,28 @@ def _days(call: Call, entries: Sequence[Entry]) -> Iterator[Day]:
         yield Day(day(date.isoformat()), list(group))
 
 
-def _entries(call: Call, read: Reader, record: Record, chosen: Chosen) -> list[Entry]:
+def _entries(call: Call, read: Reader, record: Record, chosen: Chosen) -> tuple[list[Entry], bool]:
+    """Lines, the newest first, and whether there may be older ones that were not looked at."""
     evidence, zone = Evidence(read), call.site.zone
     before = instant_of(chosen.before, zone) if chosen.before else None
-    found = [
-        one
-        for kind in KINDS
-        if chosen.kind in {"", kind.code}
-        for one in happened(evidence, record, kind, zone, before, LOOKED_AT)
-        if chosen.source in {"", source_name(one.resource)}
-    ]
+    found: list[Happening] = []
+    seen_until: list[datetime] = []
+    for kind in KINDS:
+        if chosen.kind not in {"", kind.code}:
+            continue
+        mine, is_cut = happened(evidence, record, kind, zone, before, LOOKED_AT)
+        if is_cut and mine:
+            seen_until.append(min(one.at for one in mine))
+        found += mine
+    # Of a kind with more than was looked at nothing is known before its last: the page ends there, for every kind.
+    horizon = max(seen_until, default=None)
+    newest = max((one.at for one in found), default=None)
+    if horizon is not None and horizon != newest:
+        found = [one for one in found if one.at > horizon]
+    found = [one for one in found if chosen.source in {"", source_name(one.resource)}]
     found.sort(key=lambda one: one.at, reverse=True)
-    return [_entry(call, evidence, group, report) for group, report in _together(found)]
+    entries = [_entry(call, evidence, group, report) for group, report in _together(found)]
+    return entries, horizon is not None
 
 
 def _together(found: Sequence[Happening]) -> Iterator[tuple[list[Happening], Resource | None]]:
@@ -142,10 +154,17 @@ def _entry(call: Call, evidence: Evidence, group: Sequence[Happening], report: R
         time=f"{first.at.astimezone(call.site.zone):%H:%M}" if first.has_hour else "",
         kind=first.kind.title,
         sign=first.kind.sign,
-        label=concept(report.get("code")) if report else "",
+        label=_label(first, report),
         items=[item for one in sorted(group, key=_place) for item in items_of(evidence, one)],
         source=source_name(first.resource),
     )
+
+
+def _label(first: Happening, report: Resource | None) -> str:
+    """What the line is headed with: a round of vital signs by two words, not by the full name of the panel."""
+    if report is None:
+        return ""
+    return "Vital signs" if first.kind.code == "vital" else concept(report.get("code"))
 
 
 def _place(one: Happening) -> int:

@@ -5,19 +5,31 @@ Room: web.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from starlette.responses import Response
 
-from careloom.fhir.resource import dumps
+from careloom.fhir.resource import Resource, dumps
+from careloom.web.banner import banner_of
 from careloom.web.call import Call
 from careloom.web.choice import Choice
-from careloom.web.record import Evidence, Shown, banner_of, record_of
+from careloom.web.record import Evidence, Shown, record_of
 from careloom.web.road import Road, page
-from careloom.web.vitals import SCORE, SIGNS, Point, observed, panel, points, score_points, scores, summary
-from careloom.web.wording import moment, number, source_name
+from careloom.web.vitals import (
+    SCORE,
+    SIGNS,
+    Point,
+    awake,
+    observed,
+    panel,
+    points,
+    score_points,
+    scores,
+    summary,
+)
+from careloom.web.wording import moment, number, source_name, value_of, value_path
 
 SPANS = {
     "24h": ("24 hours", 1),
@@ -62,9 +74,12 @@ def vitals(call: Call) -> Response:
         record = record_of(read, call.parts["id"])
         patient = banner_of(call, read, record)
         evidence = Evidence(read)
-        found = points(observed(evidence, record, since_of(call, span)), call.site.zone)
-        table = _table(call, evidence, found)
-    lines = [
+        observations = observed(evidence, record, since_of(call, span))
+        found = points(observations, call.site.zone)
+        words = awake(observations, call.site.zone)
+        table = _table(call, evidence, found, words)
+    lines = [_awake_line(call, words)] if words else []
+    lines += [
         f"{sign.label}: {summary(sign, mine, call.site.zone)}."
         for sign in SIGNS
         if (mine := [point for point in found if point.sign == sign.key])
@@ -109,20 +124,40 @@ def _span(call: Call) -> str:
     return span if span in SPANS else "24h"
 
 
-def _table(call: Call, evidence: Evidence, found: Sequence[Point]) -> Table:
+def _awake_line(call: Call, words: Mapping[datetime, Resource]) -> str:
+    at = max(words)
+    return f"Consciousness: latest {value_of(words[at])} on {moment(at, call.site.zone)}."
+
+
+def _table(
+    call: Call, evidence: Evidence, found: Sequence[Point], words: Mapping[datetime, Resource]
+) -> Table:
     columns = [(sign.key, at, name) for sign in SIGNS for at, (name, _) in enumerate(sign.series)]
     columns = [one for one in columns if any((point.sign, point.series) == one[:2] for point in found)]
     times: dict[datetime, list[Point]] = {}
-    for point in reversed(found):
+    for point in found:
         times.setdefault(point.at, []).append(point)
+    moments = sorted({*times, *words}, reverse=True)
     rows: list[Line] = []
-    for at, group in list(times.items())[:ROWS]:
+    for at in moments[:ROWS]:
+        group = times.get(at, [])
         by_place = {(point.sign, point.series): point for point in group}
         cells = [_cell(evidence, by_place.get((key, series))) for key, series, _ in columns]
-        sources = list(dict.fromkeys(source_name(point.resource) for point in group))
+        resources = [point.resource for point in group]
+        if words:
+            cells.append(_word(evidence, words.get(at)))
+            resources += [words[at]] if at in words else []
+        sources = list(dict.fromkeys(source_name(one) for one in resources))
         rows.append(Line(moment(at, call.site.zone), cells, sources))
     units = {sign.key: sign.unit for sign in SIGNS}
-    return Table([f"{name} ({units[key]})" for key, _, name in columns], rows, len(times))
+    titles = [f"{name} ({units[key]})" for key, _, name in columns]
+    return Table([*titles, "Consciousness"] if words else titles, rows, len(moments))
+
+
+def _word(evidence: Evidence, observation: Resource | None) -> Shown | None:
+    if observation is None:
+        return None
+    return evidence.shown(observation, value_path(observation), value_of(observation) or "no value")
 
 
 def _cell(evidence: Evidence, point: Point | None) -> Shown | None:

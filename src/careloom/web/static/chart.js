@@ -32,11 +32,11 @@ class VitalsChart extends HTMLElement {
     this.data = data;
     for (const plot of this.plots) plot.destroy();
     this.replaceChildren();
-    this.plots = data.panels.map((panel, at) => this.panel(panel, at === data.panels.length - 1));
+    this.plots = data.panels.map((panel, at) => this.panel(panel, at, data.panels.length));
     this.dataset.drawn = String(data.panels.length);
   }
 
-  panel(panel, isLast) {
+  panel(panel, at, count) {
     const head = document.createElement("div");
     head.className = "chart-head";
     const label = Object.assign(document.createElement("b"), { textContent: panel.label });
@@ -47,8 +47,8 @@ class VitalsChart extends HTMLElement {
     box.setAttribute("role", "img");
     box.setAttribute("aria-label", `${panel.label}: ${panel.summary}`);
     this.append(head, box);
-    latest.textContent = panel.summary;
-    const plot = new uPlot(this.options(panel, isLast, latest), panel.data, box);
+    this.say(latest, panel, null);
+    const plot = new uPlot(this.options(panel, at === 0, at === count - 1, latest), panel.data, box);
     plot.over.addEventListener("click", () => {
       const at = plot.cursor.idx;
       if (at != null && panel.links[at]) location.assign(panel.links[at]);
@@ -57,17 +57,19 @@ class VitalsChart extends HTMLElement {
     return plot;
   }
 
-  options(panel, isLast, latest) {
+  options(panel, isFirst, isLast, latest) {
     const ink = css("--muted"), line = css("--line"), colours = [css("--s0"), css("--s1"), css("--s2")];
     const axis = { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { show: false }, font: "12px system-ui" };
+    // The time stands above the first and below the last; the lines of the hours run through all.
+    const above = [[86400, "{DD}-{MMM}", null, null, null, null, null, null, 1], [60, "{HH}:{mm}", null, null, null, null, null, null, 1]];
+    const times = [[86400, "{DD}-{MMM}", "\n{YYYY}", null, null, null, null, null, 1], [3600, "{HH}:{mm}", "\n{DD}-{MMM}", null, "\n{DD}-{MMM}", null, null, null, 1], [60, "{HH}:{mm}", "\n{DD}-{MMM}", null, "\n{DD}-{MMM}", null, null, null, 1]];
     return {
-      width: this.clientWidth - 8, height: isLast ? 100 : 74, padding: [6, 14, 0, 0],
+      width: this.clientWidth - 8, height: 70 + (isLast ? 36 : isFirst ? 22 : 0), padding: [6, 14, isLast ? 0 : 4, 0],
       tzDate: (at) => uPlot.tzDate(new Date(at * 1000), this.zone),
       cursor: { sync: { key: "vitals" }, points: { size: 9 }, drag: { x: true, y: false }, focus: { prox: 24 } },
       scales: { x: { range: this.range() }, y: { range: (_, low, high) => [Math.max(-panel.room / 6, Math.min(low ?? panel.low, panel.low) - panel.room), Math.max(high ?? panel.high, panel.high) + panel.room] } },
       axes: [
-        { ...axis, show: isLast, space: 70,
-          values: [[86400, "{DD}-{MMM}", null, null, null, null, null, null, 1], [3600, "{HH}:{mm}", "\n{DD}-{MMM}", null, "\n{DD}-{MMM}", null, null, null, 1], [60, "{HH}:{mm}", "\n{DD}-{MMM}", null, "\n{DD}-{MMM}", null, null, null, 1]] },
+        isFirst && !isLast ? { ...axis, side: 0, size: 22, space: 70, values: above } : isLast ? { ...axis, size: 36, space: 70, values: times } : { ...axis, size: 0, space: 70, values: (_, splits) => splits.map(() => "") },
         { ...axis, size: 44, space: 22, incrs: [0.5, 1, 2, 5, 10, 20, 50, 100] },
       ],
       series: [{}, ...panel.series.map((name, at) => ({
@@ -76,9 +78,24 @@ class VitalsChart extends HTMLElement {
       }))],
       hooks: {
         drawClear: [(plot) => this.band(plot, panel)],
-        setCursor: [(plot) => { latest.textContent = this.said(panel, plot.cursor.idx) ?? panel.summary; }],
+        draw: [(plot) => this.outside(plot, panel)],
+        setCursor: [(plot) => this.say(latest, panel, plot.cursor.idx)],
       },
     };
+  }
+
+  // What lies outside the band is a square with a ring: shape, not colour alone. The band speaks of the first series.
+  outside(plot, panel) {
+    if (panel.data[0].length >= 200) return;
+    const { ctx } = plot, size = 7 * devicePixelRatio;
+    ctx.save();
+    ctx.fillStyle = css("--soon");
+    panel.data[1].forEach((value, at) => {
+      if (value == null || (value >= panel.low && value <= panel.high)) return;
+      const x = plot.valToPos(panel.data[0][at], "x", true), y = plot.valToPos(value, "y", true);
+      ctx.fillRect(x - size / 2, y - size / 2, size, size);
+    });
+    ctx.restore();
   }
 
   range() {
@@ -95,10 +112,15 @@ class VitalsChart extends HTMLElement {
     plot.ctx.restore();
   }
 
-  said(panel, at) {
-    if (at == null || panel.data[0][at] === undefined) return null;
-    const values = panel.series.map((_, n) => panel.data[n + 1][at] ?? "–").join(" / ");
-    return `${values} ${panel.unit}, ${panel.times[at]}, from ${panel.sources[at]}`;
+  // The value under the pointer, else the latest; marked where it lies outside the band.
+  say(node, panel, at) {
+    const last = panel.data[0].length - 1, shown = at != null && panel.data[0][at] !== undefined ? at : last;
+    const values = panel.series.map((_, n) => panel.data[n + 1][shown] ?? "–").join(" / ");
+    const first = panel.data[1][shown];
+    const strong = Object.assign(document.createElement("b"), { textContent: `${values} ${panel.unit}` });
+    if (first != null && (first < panel.low || first > panel.high)) strong.className = "out";
+    const rest = at == null ? panel.summary.split("; ").slice(1).join("; ") : `from ${panel.sources[shown]}`;
+    node.replaceChildren(strong, ` ${panel.times[shown]}${rest ? `; ${rest}` : ""}`);
   }
 
   fit() {

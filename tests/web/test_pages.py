@@ -1,0 +1,292 @@
+"""What pages ask of the store, and what they must not pass over in silence; through HTTP on a real database."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from careloom.fhir.resource import dumps
+from careloom.registry import STATIONS
+from careloom.store.event import Arrival
+
+LOINC = "http://loinc.org"
+AWAKE = {"coding": [{"system": "http://snomed.info/sct", "code": "248234008"}], "text": "Alert"}
+
+
+@pytest.fixture
+def visit(served: Any) -> Iterator[Callable[[str], httpx.Client]]:
+    """`visit("nurse")`: a client that is signed in as that role."""
+    clients: list[httpx.Client] = []
+
+    def signed_in(role: str) -> httpx.Client:
+        client = httpx.Client(base_url=served.url, headers={"Accept": "text/html"}, follow_redirects=True)
+        clients.append(client)
+        page = client.get("/sign-in").text
+        client.post("/sign-in/demo", data={"csrf": token_of(page), "name": role, "next": "/"})
+        return client
+
+    yield signed_in
+    for client in clients:
+        client.close()
+
+
+def token_of(page: str) -> str:
+    found = re.search(r'name="csrf" value="([^"]+)"', page)
+    assert found
+    return found[1]
+
+
+@pytest.fixture
+def statements(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], int]:
+    """`statements(lambda: client.get(path))`: how many SQL statements the answer took."""
+    count = [0]
+    plain = psycopg.Connection.execute
+
+    def counted(*given: Any, **named: Any) -> Any:
+        # The server's own listener and audit writer ask too, whenever they like; only who answers pages counts.
+        count[0] += threading.current_thread().name.startswith("web")
+        return plain(*given, **named)
+
+    monkeypatch.setattr(psycopg.Connection, "execute", counted)
+
+    def of(act: Callable[[], object]) -> int:
+        act()
+        before = count[0]
+        act()
+        return count[0] - before
+
+    return of
+
+
+def told(served: Any, *resources: dict[str, Any]) -> None:
+    """A source says these resources, and every station hears them."""
+    entries = [
+        {"resource": one, "request": {"method": "PUT", "url": f"{one['resourceType']}/{one['id']}"}}
+        for one in resources
+    ]
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+    served.flow.accept(Arrival("ward", "fhir", dumps(bundle)))
+    while any(served.flow.run_station(name) for name in STATIONS):
+        pass
+
+
+def patient(name: str) -> dict[str, Any]:
+    return {
+        "resourceType": "Patient",
+        "id": name,
+        "name": [{"family": f"Fam{name}", "given": ["Ada"]}],
+        "birthDate": "1960-01-01",
+        "gender": "female",
+    }
+
+
+def vital(name: str, code: str, value: float, unit: str, at: datetime) -> dict[str, Any]:
+    quantity = {"value": value, "unit": unit, "system": "http://unitsofmeasure.org", "code": unit}
+    return observed(name, code, at) | {"valueQuantity": quantity}
+
+
+def observed(name: str, code: str, at: datetime) -> dict[str, Any]:
+    category = {"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "vital-signs"}
+    return {
+        "resourceType": "Observation",
+        "id": f"{name}-{code}-{at:%Y%m%d%H%M%S}",
+        "status": "final",
+        "category": [{"coding": [category]}],
+        "code": {"coding": [{"system": LOINC, "code": code}]},
+        "subject": {"reference": f"Patient/{name}"},
+        "effectiveDateTime": at.isoformat(timespec="seconds"),
+    }
+
+
+def ill(name: str) -> list[dict[str, Any]]:
+    at = datetime.now(UTC) - timedelta(minutes=5)
+    signs = (
+        ("9279-1", 26, "/min"),
+        ("59408-5", 91, "%"),
+        ("3151-8", 2, "L/min"),
+        ("8480-6", 100, "mm[Hg]"),
+        ("8867-4", 115, "/min"),
+        ("8310-5", 38.5, "Cel"),
+    )
+    stay = {
+        "resourceType": "Encounter",
+        "id": f"{name}-stay",
+        "status": "in-progress",
+        "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "IMP"},
+        "subject": {"reference": f"Patient/{name}"},
+        "location": [{"location": {"display": f"Ward 3 bed {name}"}}],
+    }
+    awake = observed(name, "80288-4", at) | {"valueCodeableConcept": AWAKE}
+    return [patient(name), stay, *(vital(name, *sign, at) for sign in signs), awake]
+
+
+def test_a_longer_worklist_asks_the_store_no_more_than_a_short_one(
+    served: Any, visit: Callable[[str], httpx.Client], statements: Callable[..., int]
+) -> None:
+    nurse = visit("nurse")
+    told(served, *ill("p1"), *ill("p2"))
+    few = statements(lambda: nurse.get("/worklist"))
+    told(served, *(one for n in range(3, 23) for one in ill(f"p{n}")))
+    assert nurse.get("/worklist").text.count("<tr data-row") == 22
+    assert statements(lambda: nurse.get("/worklist")) <= few <= 20
+
+
+def test_a_longer_list_of_patients_asks_the_store_no_more_than_a_short_one(
+    served: Any, visit: Callable[[str], httpx.Client], statements: Callable[..., int]
+) -> None:
+    nurse = visit("nurse")
+    told(served, patient("p1"))
+    few = statements(lambda: nurse.get("/patients"))
+    told(served, *(patient(f"p{n}") for n in range(2, 30)))
+    assert statements(lambda: nurse.get("/patients")) <= few <= 12
+
+
+def test_the_worklist_says_where_the_patient_lies_when_it_was_measured_and_what_each_value_weighs(
+    served: Any, visit: Callable[[str], httpx.Client]
+) -> None:
+    told(served, *ill("p1"))
+    page = visit("nurse").get("/worklist").text
+    assert "Ward 3 bed p1" in page
+    assert re.search(r"Respiration rate <a [^>]+>26 /min</a> <span class=\"muted\">\+3</span>", page)
+    assert re.search(r"measured \d\d-\w{3}-\d{4} \d\d:\d\d", page)
+
+
+def test_no_task_is_out_of_reach_however_many_wait(served: Any, visit: Callable[[str], httpx.Client]) -> None:
+    told(served, *(one for n in range(45) for one in ill(f"p{n}")))
+    nurse = visit("nurse")
+    first = nurse.get("/worklist")
+    assert "1 to 40 of 45 shown" in first.text
+    second = nurse.get(re.search(r'href="([^"]+)">Next', first.text)[1].replace("&amp;", "&"))
+    rows = re.findall(r'<tr data-row="([^"]+)"', first.text + second.text)
+    assert len(rows) == len(set(rows)) == 45
+
+
+def test_a_task_is_owned_by_a_person_and_not_by_an_account(
+    served: Any, visit: Callable[[str], httpx.Client]
+) -> None:
+    told(served, *ill("p1"))
+    nurse = visit("nurse")
+    page = nurse.get("/worklist").text
+    act = re.search(r'action="(/tasks/[^"]+/acknowledge)"', page)[1]
+    after = nurse.post(act, data={"csrf": token_of(page), "next": "/worklist?show=mine"}).text
+    assert re.search(r"<td>Amina Haddad[^<]*<br><span class=\"muted small\">Acknowledged", after)
+    history = nurse.get(act.removesuffix("/acknowledge")).text
+    assert re.search(r"Acknowledged\.</span><span class=\"small muted\">Amina Haddad", history)
+
+
+def test_the_vitals_table_tells_consciousness(served: Any, visit: Callable[[str], httpx.Client]) -> None:
+    told(served, *ill("p1"))
+    page = visit("nurse").get("/patients/p1/vitals").text
+    assert '<th scope="col" class="num">Consciousness</th>' in page
+    assert re.search(r'<a class="val" href="/messages/[^"]+">Alert</a>', page)
+    assert "Consciousness: latest Alert on" in page
+
+
+def test_the_timeline_passes_nothing_over_where_one_kind_is_crowded(
+    served: Any, visit: Callable[[str], httpx.Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from careloom.web.pages import timeline
+
+    monkeypatch.setattr(timeline, "LOOKED_AT", 10)
+    begin = datetime(2026, 3, 1, 8, tzinfo=UTC)
+    pulses = [vital("p1", "8867-4", 60 + n, "/min", begin + timedelta(minutes=n)) for n in range(35)]
+    problem = {
+        "resourceType": "Condition",
+        "id": "c1",
+        "subject": {"reference": "Patient/p1"},
+        "code": {"text": "Old trouble"},
+        "recordedDate": "2026-03-01T08:02:30Z",
+    }
+    told(served, patient("p1"), problem, *pulses)
+    nurse = visit("nurse")
+    lines: list[str] = []
+    path = "/patients/p1/timeline"
+    while path:
+        page = nurse.get(path).text
+        lines += re.findall(r'<li data-row="([^"]+)"', page)
+        older = re.search(r'href="([^"]+)">Older', page)
+        path = older[1].replace("&amp;", "&") if older else ""
+    assert sorted(lines) == sorted(["Condition/c1", *(f"Observation/{one['id']}" for one in pulses)])
+
+
+def test_every_result_is_reached_page_by_page_and_each_page_stays_small(
+    served: Any, visit: Callable[[str], httpx.Client]
+) -> None:
+    begin = datetime(2025, 1, 1, tzinfo=UTC)
+    results = [
+        vital("p1", "2345-7", 80 + n, "mg/dL", begin + timedelta(days=n // 3))
+        | {"id": f"r{n}", "category": []}
+        for n in range(200)
+    ]
+    for one in results:
+        del one["category"]
+    told(served, patient("p1"), *results)
+    nurse = visit("nurse")
+    found: list[str] = []
+    path = "/patients/p1/results"
+    while path:
+        page = nurse.get(path)
+        assert len(page.content) < 100 * 1024
+        rows = re.findall(r'<td class="num"><a class="val" href="[^"]*Observation/(r\d+)&amp;', page.text)
+        found += [one for one in rows if one not in found]
+        older = re.search(r'href="([^"]+)">Older', page.text)
+        path = older[1].replace("&amp;", "&") if older else ""
+    assert set(found) == {one["id"] for one in results}
+
+
+def test_a_message_without_a_ledger_says_why(served: Any, visit: Callable[[str], httpx.Client]) -> None:
+    told(served, patient("p1"))
+    served.flow.accept(Arrival("ehr", "hl7v2", b"MSH|^~\\&|EHR\rnothing", "M1"))
+    engineer = visit("integration")
+    assert "each resource is kept as it came" in engineer.get("/messages/1").text
+    assert "No ledger: the message was not mapped." in engineer.get("/messages/2").text
+    assert ">None<" not in engineer.get("/messages/2").text
+
+
+def test_a_long_ledger_is_told_whole_in_parts_and_opens_where_it_was_asked(
+    served: Any, visit: Callable[[str], httpx.Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from careloom.web.pages import message
+
+    monkeypatch.setattr(message, "LINES", 10)
+    body = (
+        b"MSH|^~\\&|LAB|CITY|X|Y|20260101120000||ORU^R01^ORU_R01|M1|P|2.5.1\r"
+        b"PID|1||L1^^^LAB^PI||OKAFOR^Ada||19800503|F\r"
+        b"OBR|1||R-1|24323-8^Panel^LN|||20260101120000|||||||||||||||20260101120000|||F\r"
+        b"OBX|1|NM|2823-3^Potassium^LN||5.9|mmol/L|3.5-5.1|H|||F|||20260101120000\r"
+    )
+    served.flow.accept(Arrival("lab", "hl7v2", body, "M1"))
+    engineer = visit("integration")
+    page = engineer.get("/messages/1").text
+    said = re.search(r"lines 1 to 10 of (\d+)", page)
+    lines: list[str] = []
+    while True:
+        lines += re.findall(r'<tr data-line data-where="([^"]+)"', page)
+        further = re.search(r'href="([^"]+)">Further lines', page)
+        if not further:
+            break
+        page = engineer.get(further[1].replace("&amp;", "&")).text
+    assert len(lines) == int(said[1]) > 20
+    resource = re.search(r"Observation/[0-9a-f-]{36}", page + engineer.get("/messages/1?from=20").text)[0]
+    asked = engineer.get(f"/messages/1?resource={resource}&path=valueQuantity.value").text
+    assert f'data-target="{resource}.valueQuantity.value"' in asked
+
+
+def test_a_sender_s_key_is_sought_without_standing_in_an_address(
+    served: Any, visit: Callable[[str], httpx.Client]
+) -> None:
+    told(served, patient("p1"))
+    served.flow.accept(Arrival("ehr", "hl7v2", b"MSH|^~\\&|EHR\rnothing", "Hyatt-77"))
+    engineer = visit("integration")
+    page = engineer.get("/messages").text
+    found = engineer.post("/messages", data={"csrf": token_of(page), "key": "hyatt"})
+    assert re.findall(r'<tr data-row="(\d+)"', found.text) == ["2"]
+    assert "hyatt" not in str(found.url).lower()
+    assert 'hx-get="/messages' not in found.text
