@@ -13,7 +13,7 @@ from careloom.fhir.query import parse
 from careloom.fhir.resource import Resource
 from careloom.store.accounts import displays
 from careloom.store.read import Reader
-from careloom.store.score import NEWS2, is_score, reading
+from careloom.store.score import NEWS2, Reading, is_score, reading
 from careloom.web.call import Call
 from careloom.web.record import Evidence, Shown
 from careloom.web.wording import concept, instant_of, moment, source_name, span, value_path
@@ -98,6 +98,7 @@ def view_of(
     is_open = status in OPEN
     rule = concept(task.get("code"))
     focus = evidence.resource((task.get("focus") or {}).get("reference", ""))
+    score = reading(focus) if focus is not None and is_score(focus, NEWS2) else None
     return View(
         id=task["id"],
         href=f"/tasks/{task['id']}",
@@ -121,9 +122,9 @@ def view_of(
         can_acknowledge=status in WAITING | {"on-hold"} and call.may("task.write"),
         can_close=status in {"accepted", "in-progress"},
         escalated=_escalated(task),
-        score=_score_of(focus),
+        score=_score_of(score),
         measured=moment((focus or {}).get("effectiveDateTime"), zone),
-        reasons=tuple(_reasons(call, evidence, task, focus)),
+        reasons=tuple(_reasons(call, evidence, task, score)),
         rate=rates.get(rule, ""),
     )
 
@@ -163,18 +164,16 @@ def _escalated(task: Resource) -> str:
     )
 
 
-def _score_of(focus: Resource | None) -> Score | None:
+def _score_of(found: Reading | None) -> Score | None:
     """The score that a Task is about, if it is one."""
-    if focus is None or not is_score(focus, NEWS2):
+    if found is None:
         return None
-    found = reading(focus)
     band, risk = BANDS.get(found.band, BANDS["low"])
     return Score(found.text, band, risk)
 
 
-def _reasons(call: Call, evidence: Evidence, task: Resource, focus: Resource | None) -> Iterator[Reason]:
-    parts = reading(focus).parts if focus is not None and is_score(focus, NEWS2) else ()
-    points = {part.name: part for part in parts}
+def _reasons(call: Call, evidence: Evidence, task: Resource, score: Reading | None) -> Iterator[Reason]:
+    points = {part.name: part for part in score.parts} if score else {}
     for given in task.get("input", ()):
         if code_of(given.get("type"), INPUT) == "reason":
             source = (given.get("valueReference") or {}).get("reference", "")

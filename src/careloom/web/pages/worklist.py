@@ -1,7 +1,7 @@
 """web.pages.worklist: what the care team should do next, the most urgent first, with the reasons; live.
 
 Room: web. Reads Tasks; acts through web.pages.task. However many tasks wait, a page reads those that it shows, and
-asks the store as often for forty as for one.
+asks the store as often for thirty as for one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from careloom.web.stay import places_of
 from careloom.web.tasks import View, counted, evidence_of, names_of, rates_of, view_of
 from careloom.web.wording import age, day, moment, person_name, sex
 
-MOST = 40
+MOST = 30
 """Rows on one page."""
 
 CHOICES = {
