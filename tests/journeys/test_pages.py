@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -39,6 +41,8 @@ def test_every_page_is_accessible_small_and_free_of_errors(
         "quarantine": "/messages?status=quarantined",
         "message": message,
         "message-fhir": "/messages/2",
+        "browse": "/browse?type=Observation",
+        "resource": "/browse/" + re.search(r"resource=([^&]+)", message)[1],
         "health": "/health",
         "not-found": "/nothing-here",
         "sign-in": "/sign-in",
@@ -75,6 +79,11 @@ def test_the_whole_way_to_a_task_is_walked_by_keys(visit: Callable[..., Any], st
     page.keyboard.press("Enter")
     page.wait_for_url("**/patients")
     page.get_by_text("Found: 1 person.").wait_for()
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    page.get_by_text("down and up through the rows").wait_for()
+    page.keyboard.press("?")
+    assert not page.get_by_text("down and up through the rows").is_visible()
 
 
 def test_a_search_as_one_types_finds_a_person_by_a_former_name_and_keeps_it_out_of_the_address(
@@ -130,3 +139,70 @@ def test_clicking_a_field_lights_what_became_of_it_and_back(visit: Callable[...,
     assert page.locator("tr.lit").count() == 1
     page.locator('.json [data-path$=".code.coding[0].code"]', has_text="2160-0").click()
     assert page.locator(".raw .lit[data-where]").all_inner_texts() == ["2160-0"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_fhir_browser_is_walked_by_keys_from_a_hint_to_a_reference_and_back(
+    visit: Callable[..., Any],
+    story: Any,
+    violations: Callable[[Any], list[str]],
+    shot: Callable[[Any, str], None],
+    scheme: str,
+) -> None:
+    story.well()
+    page = visit("integration", scheme)
+    page.goto("/browse?type=Observation")
+    page.keyboard.press("/")
+    page.keyboard.type("status")
+    page.locator("[data-hint]").first.get_by_text("token: a code").wait_for()
+    page.keyboard.press("Tab")
+    assert page.locator("#values-status option").count() == 8
+    page.keyboard.type("final")
+    page.keyboard.press("Enter")
+    page.locator("#found tr[data-row]").first.wait_for()
+    assert page.url.endswith("/browse?type=Observation")
+    assert violations(page) == []
+    shot(page, f"browse-found-{scheme}")
+    page.locator("h1").click()
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/browse/Observation/*")
+    page.locator("#from .none, #from table").first.wait_for()
+    assert violations(page) == []
+    shot(page, f"resource-found-{scheme}")
+    page.locator("#json a", has_text="Patient/").click()
+    page.wait_for_url("**/browse/Patient/*")
+    page.get_by_role("button", name="Observation by subject").click()
+    page.locator("#found tr[data-row]").first.wait_for()
+    page.go_back()
+    page.wait_for_url("**/browse/Patient/*")
+    page.go_back()
+    page.go_back()
+    # Back on the search: what was asked stands there again, and so does what was found.
+    page.locator("#found tr[data-row]").first.wait_for()
+    assert page.get_by_label("Value").first.input_value() == "final"
+
+
+def test_a_mistake_in_a_search_is_said_where_one_looks(visit: Callable[..., Any], story: Any) -> None:
+    story.well()
+    page = visit("integration")
+    page.goto("/browse?type=Patient")
+    page.get_by_label("Parameter").first.fill("shoe")
+    page.locator("[data-hint]").first.get_by_text("no parameter of this type").wait_for()
+    page.get_by_label("Value").first.fill("7")
+    page.get_by_role("button", name="Search", exact=True).click()
+    page.get_by_role("alert").get_by_text("not known for Patient").wait_for()
+
+
+def test_the_resource_is_copied_as_json(visit: Callable[..., Any], story: Any) -> None:
+    story.well()
+    page = visit("integration")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto("/browse?type=Patient")
+    page.get_by_role("button", name="Search", exact=True).click()
+    page.locator("#found tr[data-row] a").first.click()
+    page.get_by_role("button", name="Copy").click()
+    page.get_by_text("Copied").wait_for()
+    copied = json.loads(page.evaluate("navigator.clipboard.readText()"))
+    assert copied["resourceType"] == "Patient"
+    assert page.url.endswith(copied["id"])

@@ -85,7 +85,9 @@ def _hint(rtype: str, parameter: SearchParameter) -> Hint:
 def _own(rtype: str, parameter: SearchParameter) -> str:
     """Of an expression over many types the part that concerns this one."""
     parts = [part.strip() for part in parameter.expression.split("|")]
-    own = [part for part in parts if part.lstrip("(").startswith((f"{rtype}.", "Resource.", "DomainResource."))]
+    own = [
+        part for part in parts if part.lstrip("(").startswith((f"{rtype}.", "Resource.", "DomainResource."))
+    ]
     return " | ".join(own or parts)
 
 

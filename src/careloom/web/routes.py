@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from careloom.web import auth
 from careloom.web.pages import (
+    browse,
     health,
     home,
     identity,
     message,
     messages,
     patients,
+    resource,
     results,
     stream,
     summary,
@@ -39,5 +41,7 @@ ROADS: tuple[Road, ...] = (
     *identity.ROADS,
     *messages.ROADS,
     *message.ROADS,
+    *browse.ROADS,
+    *resource.ROADS,
     *health.ROADS,
 )

@@ -24,6 +24,7 @@ JOBS = (
     ("Worklist", "/worklist", "clinical.read"),
     ("Patients", "/patients", "clinical.read"),
     ("Messages", "/messages", "event.read"),
+    ("FHIR", "/browse", "clinical.read"),
     ("Health", "/health", "page"),
 )
 """The top bar: title, address, and the right without which it is not shown."""

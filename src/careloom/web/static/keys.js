@@ -1,4 +1,4 @@
-// keys: `/` searches, j and k move through the rows, Enter opens; a draft outlives going back; nothing else.
+// keys: `/` searches, j and k move through the rows, Enter opens, ? lists the keys; a draft outlives going back; nothing else.
 "use strict";
 
 const typing = (node) => node.matches("input, textarea, select, [contenteditable]");
@@ -21,10 +21,16 @@ function show() {
 }
 
 document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && typing(event.target)) event.target.blur();
   if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
   if (event.key === "/") {
     event.preventDefault();
     (document.querySelector("[data-find-first]") ?? document.querySelector("[data-find]"))?.focus();
+  } else if (event.key === "?") {
+    const keys = document.getElementById("keys");
+    if (!keys) return;
+    keys.open = !keys.open;
+    if (keys.open) keys.scrollIntoView({ block: "end" });
   } else if (event.key === "j" || event.key === "k") {
     event.preventDefault();
     move(event.key === "j" ? 1 : -1);

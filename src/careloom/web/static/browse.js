@@ -1,0 +1,61 @@
+// browse: hints beside what is typed, another line of the form, what was asked when one comes back, and Copy.
+"use strict";
+
+const form = document.getElementById("browse");
+const names = document.getElementById("names");
+
+// `birthdate:missing` and `subject:Patient.name` are told by what stands before the colon or the dot.
+function hint(line) {
+  const [name, value] = line.querySelectorAll("input");
+  const typed = name.value.trim();
+  const base = typed.split(/[:.]/)[0];
+  const option = [...(names?.options ?? [])].find((one) => one.value === typed || one.value === base)
+    ?? (base === "_has" ? [...names.options].find((one) => one.value.startsWith("_has")) : undefined);
+  const known = typed === "" || option;
+  line.querySelector("[data-hint]").textContent = typed === "" ? "" : known ? option.dataset.hint : "no parameter of this type";
+  if (document.getElementById(`values-${base}`)) value.setAttribute("list", `values-${base}`);
+  else value.removeAttribute("list");
+}
+
+function more() {
+  const lines = form.querySelectorAll("[data-ask]");
+  const line = lines[lines.length - 1].cloneNode(true);
+  for (const input of line.querySelectorAll("input")) input.value = "";
+  line.querySelector("input").removeAttribute("data-find-first");
+  lines[lines.length - 1].after(line);
+  hint(line);
+  return line;
+}
+
+if (form) {
+  const key = `asked ${form.elements.type.value}`;
+  const lines = () => [...form.querySelectorAll("[data-ask]")];
+  const asked = () => lines().map((line) => [...line.querySelectorAll("input")].map((one) => one.value)).filter(([name, value]) => name || value);
+  form.addEventListener("input", (event) => {
+    const line = event.target.closest("[data-ask]");
+    if (line) hint(line);
+  });
+  form.querySelector("[data-more]").addEventListener("click", () => more().querySelector("input").focus());
+  form.addEventListener("submit", () => sessionStorage.setItem(key, JSON.stringify(asked())));
+  // One comes back from a resource: what was asked stands there again, and is asked again. It lives in this tab only.
+  const kept = JSON.parse(sessionStorage.getItem(key) ?? "null");
+  const back = performance.getEntriesByType("navigation")[0]?.type === "back_forward";
+  if (back && kept && !document.querySelector("#found table")) {
+    kept.forEach(([name, value], at) => {
+      const inputs = (lines()[at] ?? more()).querySelectorAll("input");
+      [inputs[0].value, inputs[1].value] = [name, value];
+    });
+    window.addEventListener("load", () => form.requestSubmit());
+  }
+  lines().forEach(hint);
+}
+
+for (const button of document.querySelectorAll("[data-copy]")) {
+  button.addEventListener("click", async () => {
+    const shown = [...document.querySelectorAll(`${button.dataset.copy} > div`)].map((line) => line.textContent).join("\n");
+    // What is too long for the page is copied as it is stored.
+    const text = button.dataset.raw ? await (await fetch(button.dataset.raw)).text() : shown;
+    await navigator.clipboard.writeText(text);
+    document.querySelector("[data-copied]").textContent = "Copied";
+  });
+}
