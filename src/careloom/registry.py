@@ -38,6 +38,7 @@ CHECKS: dict[str, str] = {
     "search-oracle": "careloom.verify.search_oracle:check",
     "patch": "careloom.verify.patch:check",
     "us-core-examples": "careloom.verify.us_core_examples:check",
+    "registers": "careloom.verify.identity:register_figures",
     "v2-ledger": "careloom.verify.v2_ledger:check",
 }
 """Check of `careloom verify` -> `f(settings) -> list[Figure]`."""

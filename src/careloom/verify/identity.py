@@ -19,8 +19,9 @@ from careloom.unify.identity.batch import Batch, batch
 from careloom.unify.identity.blocking import Index
 from careloom.unify.identity.decide import decide
 from careloom.unify.identity.record import record
+from careloom.unify.identity.registers import linked
 from careloom.verify.figure import Figure
-from careloom.verify.matching import SETS, Truth
+from careloom.verify.matching import SETS, Truth, febrl
 from careloom.verify.registrations import town
 
 PEOPLE = 10_000
@@ -50,6 +51,37 @@ class Measured:
 def figures(settings: Settings) -> list[Figure]:
     """All figures of the check `identity`."""
     return [*_on_public_sets(settings), *_in_town(), _speed()]
+
+
+def register_figures(settings: Settings) -> list[Figure]:
+    """All figures of the check `registers`: FEBRL4 as two registers, whole, without the number, and half of one.
+
+    There a twin's own record takes the twin, so that nothing objects: comparable with what Splink and others print.
+    """
+    folder = settings.conformance / "patient-matching"
+    if not folder.is_dir():
+        return [Figure(check="registers.febrl4.f1", failed=1, note="absent in the conformance folder")]
+    found: list[Figure] = []
+    for name, has_number, part in (
+        ("febrl4", True, 1),
+        ("febrl4-no-number", False, 1),
+        ("febrl4-no-number-half", False, 2),
+    ):
+        one = febrl(folder, "dataset4a", has_number=has_number)[::part]
+        two = febrl(folder, "dataset4b", has_number=has_number)
+        precision, recall = measure_registers(one, two)
+        found.append(Figure(check=f"registers.{name}.precision", value=round(precision, 4)))
+        found.append(Figure(check=f"registers.{name}.f1", value=round(_f1(precision, recall), 4)))
+    return found
+
+
+def measure_registers(one: Truth, two: Truth) -> tuple[float, float]:
+    """Precision and recall of the links between two registers whose persons are known."""
+    people = {str(patient["id"]): person for patient, person in (*one, *two)}
+    matches = linked([record(patient) for patient, _ in one], [record(patient) for patient, _ in two])
+    right = sum(people[match.one] == people[match.two] for match in matches)
+    both = len({person for _, person in one} & {person for _, person in two})
+    return right / max(1, len(matches)), right / max(1, both)
 
 
 def _on_public_sets(settings: Settings) -> Iterator[Figure]:

@@ -44,6 +44,8 @@ def test_a_pair_of_birth_dates_has_its_level(one: Birth, two: Birth, level: str)
         ("mason", "jason", "near"),
         ("maria", "marta", "near"),
         ("samuel", "chioma", "differs"),
+        ("margaret", "maggei", "similar"),
+        ("william", "blily", "similar"),
     ],
 )
 def test_a_pair_of_given_names_has_its_level(one: str, two: str, level: str):
@@ -68,6 +70,8 @@ def test_short_forms_meet_in_one_key():
         ("529417703", "529417703", "exact"),
         ("529417703", "529471703", "slip"),
         ("529417703", "529417704", "differs"),
+        ("529417703", "529417713", "slip"),
+        ("529417745", "529417754", "slip"),
         ("529417703", "318660912", "differs"),
     ],
 )

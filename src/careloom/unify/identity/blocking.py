@@ -1,4 +1,4 @@
-"""unify.identity.blocking: the keys by which a record finds its candidates, at most twelve.
+"""unify.identity.blocking: the keys by which a record finds its candidates, at most sixteen.
 
 Room: unify. May import: record, names. Two records are compared when they share a key; a key that too many share
 tells nothing, is dropped, and counted.
@@ -15,7 +15,7 @@ from careloom.unify.identity.names import canonical
 from careloom.unify.identity.normalise import Birth
 from careloom.unify.identity.record import Record
 
-MOST_KEYS = 12
+MOST_KEYS = 16
 MOST_CANDIDATES = 50
 """A key shared by more records than this is dropped."""
 
@@ -49,6 +49,14 @@ def _keys(record: Record) -> Iterator[str]:
         if day:
             yield f"place-day {place} {day}"
         yield from (f"place-name {place} {name[:5]}" for name in (*families[:1], given) if name)
+
+    initials = "".join(sorted((given[:1], *(family[:1] for family in families[:1]))))
+    if day and given and families:
+        # Slips of both names, exchanged or not; and slips of the year beside them.
+        yield f"initials-day {initials} {day}"
+        yield f"initials-date {initials} {families[0][:4]} {day[4:]}"
+    if record.sex and day:
+        yield from (f"number-day {a.number} {day}" for a in addresses[:1] if a.number)
 
 
 def _day(birth: Birth | None) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from rapidfuzz import fuzz
 from rapidfuzz.distance import DamerauLevenshtein, JaroWinkler
 
-from careloom.unify.identity.names import formal, is_listed
+from careloom.unify.identity.names import common_middles, formal, forms, is_listed
 from careloom.unify.identity.normalise import Address, Birth, Name
 from careloom.unify.identity.record import Identifiers, Record
 
@@ -21,8 +21,8 @@ _ALIKE_STREETS = 85
 _SHORTEST_STREET = 8
 _SLIPS = 2
 _LONG_NUMBER = 7
-_SEQUENCE = 20
-_GIVEN_ORDER = ("exact", "nickname", "middle", "swapped", "similar", "initial", "near", "differs")
+_SEQUENCE = 5
+_GIVEN_ORDER = ("exact", "nickname", "middle", "swapped", "similar", "crossed", "initial", "near", "differs")
 _FAMILY_ORDER = ("exact", "previous", "swapped", "part", "similar", "near", "differs")
 
 
@@ -36,7 +36,9 @@ def levels(one: Record, two: Record) -> Iterator[tuple[str, str, str]]:
     if middle := _middle(one, two):
         yield "middle", middle, ""
     if family := _best(_FAMILY_ORDER, (_family(a, b) for a in one.names for b in two.names)):
-        yield "family", *family
+        # Women take another name at marriage more often than men.
+        is_hers = family[0] == "differs" and one.sex == two.sex == "female"
+        yield "family", "changed" if is_hers else family[0], family[1]
     if one.birth and two.birth:
         yield "birth", birth(one.birth, two.birth), ""
     if one.sex and two.sex:
@@ -70,7 +72,8 @@ def _given(one: Name, two: Name) -> tuple[str, str] | None:
         return "exact", "".join(one.given)
     if is_swapped(one, two):
         return "swapped", ""
-    return given_level(a, b, one.given[1:], two.given[1:]), ""
+    level = given_level(a, b, one.given[1:], two.given[1:])
+    return ("crossed" if level in {"near", "differs"} and _is_crossed(one, two) else level), ""
 
 
 def given_level(a: str, b: str, middles_a: tuple[str, ...] = (), middles_b: tuple[str, ...] = ()) -> str:
@@ -87,10 +90,32 @@ def given_level(a: str, b: str, middles_a: tuple[str, ...] = (), middles_b: tupl
         return "middle"
     likeness = JaroWinkler.similarity(a, b)
     is_slip = likeness >= _SIMILAR or (min(len(a), len(b)) > 3 and DamerauLevenshtein.distance(a, b) == 1)  # noqa: PLR2004
-    if is_slip:
+    if is_slip or _is_slip_of_form(a, b) or _is_slip_of_form(b, a):
         # Two common names that look alike (Jason, Mason; Anna, Anne) are twins as often as slips.
         return "near" if is_listed(a) and is_listed(b) else "similar"
     return "near" if likeness >= _NEAR and not (is_listed(a) and is_listed(b)) else "differs"
+
+
+def _is_slip_of_form(known: str, written: str) -> bool:
+    """True if `written` is no common name, and one slip away from another form of `known` (Margaret, Magige)."""
+    if len(written) < 4 or is_listed(written):  # noqa: PLR2004
+        return False
+    return any(
+        len(form) > 3 and DamerauLevenshtein.distance(form, written, score_cutoff=1) == 1  # noqa: PLR2004
+        for form in forms(known)
+    )
+
+
+def _is_crossed(one: Name, two: Name) -> bool:
+    """True if the names of one were exchanged, and the other has taken another family name since."""
+    return _is_exchange_of(one, two) or _is_exchange_of(two, one)
+
+
+def _is_exchange_of(name: Name, exchanged: Name) -> bool:
+    # A brother of one whose names were exchanged shares a word with him too: the family name. So the shared word must
+    # be a given name, and what stands beside it none.
+    shared, beside = exchanged.family, exchanged.given[0]
+    return name.given[0] == shared and is_listed(shared) and not is_listed(beside) and len(beside) > 1
 
 
 def is_swapped(one: Name, two: Name) -> bool:
@@ -109,8 +134,8 @@ def _middle(one: Record, two: Record) -> str:
     b = {word for name in two.names for word in name.given[1:]}
     if not a or not b:
         return ""
-    if any(len(word) > 1 for word in a & b):
-        return "exact"
+    if shared := {word for word in a & b if len(word) > 1}:
+        return "common" if shared <= common_middles() else "exact"
     initials = {word[0] for word in a} & {word[0] for word in b}
     has_initial = any(len(word) == 1 for word in a | b)
     return "initial" if initials and has_initial else "differs"

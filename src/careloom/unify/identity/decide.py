@@ -14,9 +14,12 @@ from careloom.unify.identity.score import Explanation, explain, limit
 
 Grade = Literal["link", "review", "no"]
 
-_SAME_GIVEN = frozenset({"exact", "nickname", "middle", "swapped", "similar", "initial"})
+_SAME_GIVEN = frozenset({"exact", "nickname", "middle", "swapped", "similar", "crossed", "initial"})
+_ONE_GIVEN = frozenset({"exact", "nickname", "swapped"})
+# Names that no parents give to two children.
 _SAME_FAMILY = frozenset({"exact", "previous", "swapped", "part", "similar"})
 _SAME_BIRTH = frozenset({"exact", "swapped", "digit", "year_slip", "same_month", "year", "year_month"})
+_SAME_YEAR = frozenset({"exact", "swapped", "same_month", "year_month", "year"})
 _SAME_NATIONAL = frozenset({"exact", "slip"})
 _NEVER_BY_NUMBER = frozenset({"suffix-conflict", "sex-differs", "issued-conflict", "multiple-birth"})
 _GENERATION_YEARS = 13
@@ -116,7 +119,7 @@ def objections(one: Record, two: Record, why: Explanation) -> tuple[str, ...]:
     given, birth, is_household = why.level("given"), why.level("birth"), _is_household(why)
     found = (
         ("national-conflict", why.level("national") == "differs" and not _is_same_but_number(why)),
-        ("issued-conflict", has_issued_conflict(one, two)),
+        ("issued-conflict", is_held_for_two(one, two, why)),
         ("suffix-conflict", _has_suffix_conflict(one, two)),
         ("multiple-birth", (one.is_multiple or two.is_multiple) and given not in {"exact", "nickname", ""}),
         (
@@ -134,15 +137,34 @@ def objections(one: Record, two: Record, why: Explanation) -> tuple[str, ...]:
 
 def _is_same_but_number(why: Explanation) -> bool:
     # Two people of one name, born on one day, do not live in one street: the number is wrong.
-    is_name_certain = why.level("given") in {"exact", "swapped"} and why.level("family") in _SAME_FAMILY
+    given, birth, is_one_family = why.level("given"), why.level("birth"), why.level("family") in _SAME_FAMILY
+    is_name_certain = given in _ONE_GIVEN and is_one_family
     if _is_household(why):
-        return is_name_certain and why.level("birth") in {"exact", "swapped", "same_month", "digit"}
+        # No home has two children of one day and one name; a slip in the name is a doubt, and then no other may be.
+        is_one_child = birth == "exact" and (
+            given in _ONE_GIVEN or (given in {"similar", "initial"} and is_one_family)
+        )
+        return is_one_child or (is_name_certain and birth in {"swapped", "same_month", "digit"})
     is_near = why.level("address") == "street" or why.level("place") == "postal_code"
-    return is_near and is_name_certain and why.level("birth") in {"exact", "swapped"}
+    return is_near and is_name_certain and birth in {"exact", "swapped"}
 
 
-def has_issued_conflict(one: Record, two: Record) -> bool:
-    """One issuer has given them two numbers that are both alive: it holds them for two people."""
+def is_held_for_two(one: Record, two: Record, why: Explanation) -> bool:
+    """One issuer has given them two numbers that are both alive, and has not plainly registered one person twice."""
+    return _has_issued_conflict(one, two) and not _is_registered_twice(why)
+
+
+def _is_registered_twice(why: Explanation) -> bool:
+    # No twin bears the name, no parent was born in the year, no stranger of that name and year has the home.
+    given, birth = why.level("given"), why.level("birth")
+    if why.level("family") not in _SAME_FAMILY:
+        return False
+    if why.level("national") == "exact":
+        return given in _SAME_GIVEN and birth in _SAME_BIRTH
+    return given in {"exact", "swapped"} and birth in _SAME_YEAR and _is_household(why)
+
+
+def _has_issued_conflict(one: Record, two: Record) -> bool:
     if not (one.is_live and two.is_live):
         return False
     numbers_one, numbers_two = _by_system(one.issued), _by_system(two.issued)

@@ -61,6 +61,12 @@ def _also() -> frozenset[str]:
 
 
 @cache
+def common_middles() -> frozenset[str]:
+    """Middle names that so many bear that agreeing in one tells little."""
+    return frozenset(_tables()["frequency"]["middle"].split())
+
+
+@cache
 def _formal_names() -> dict[str, frozenset[str]]:
     formals: dict[str, set[str]] = {}
     for formal, short_forms in _tables()["nicknames"].items():
@@ -76,6 +82,17 @@ def formal(name: str) -> frozenset[str]:
     ['bob', 'robert']
     """
     return _formal_names().get(name, frozenset()) | {name}
+
+
+@cache
+def forms(name: str) -> frozenset[str]:
+    """Other forms of a given name: what it may stand for, and the short forms of that.
+
+    >>> "bobby" in forms("rob")
+    True
+    """
+    found = {form for whole in formal(name) for form in (whole, *short_forms(whole))}
+    return frozenset(found - {name})
 
 
 def canonical(name: str) -> str:

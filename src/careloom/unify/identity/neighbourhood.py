@@ -15,7 +15,7 @@ from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import Resource
 from careloom.store.read import Reader
 from careloom.unify.identity.blocking import MOST_CANDIDATES, candidates, keyed, keys
-from careloom.unify.identity.decide import Decision, contradicts, decide, has_issued_conflict
+from careloom.unify.identity.decide import Decision, contradicts, decide, is_held_for_two
 from careloom.unify.identity.person import KEY
 from careloom.unify.identity.record import Record, record
 from careloom.unify.identity.steward import PATIENT, Ruling, in_force, ruling_of
@@ -94,7 +94,7 @@ class Neighbourhood:
             return self.rulings[pair].kind == "never_link"
         if rank <= 1:
             return False
-        if has_issued_conflict(self._present(one), self._present(two)):
+        if is_held_for_two(self._present(one), self._present(two), self.decision(pair).explanation):
             return True
         # Who was said to be one speaks with one voice: what contradicts one of them may agree with another.
         return all(self._contradicts(pair_of(a, b)) for a in self._said_one(one) for b in self._said_one(two))

@@ -43,6 +43,8 @@ LEVELS = {
     "initial": "an initial that fits",
     "middle": "known by the middle name",
     "swapped": "given and family name in each other's place",
+    "crossed": "the given name of one is the family name of the other",
+    "common": "the same, and very many bear it",
     "similar": "one slip of the pen apart",
     "near": "alike",
     "previous": "the former name of one is the other's",
@@ -57,6 +59,7 @@ LEVELS = {
     "postal_code": "same postal code",
     "city": "same city",
     "differs": "different",
+    "changed": "different, as after a marriage",
 }
 RULES = {
     "score": "by the sum of the weights",
