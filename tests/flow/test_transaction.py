@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 
 import pytest
 
+from careloom.fhir.bundle import Entry
 from careloom.fhir.outcome import OutcomeError
 from careloom.fhir.resource import dumps, loads
 from careloom.flow import Flow
 from careloom.settings import Settings
 from careloom.store import events
 from careloom.store.actor import Actor
-from careloom.store.database import Database
+from careloom.store.database import Connection, Database
 from careloom.store.read import Reader
 
 CLINIC = Actor("clinic", frozenset({"source"}))
@@ -112,11 +113,17 @@ def test_a_nurse_may_not_write_clinical_data(flow: Flow) -> None:
         flow.transact(bundle(entry(PATIENT)), Actor("nora", frozenset({"nurse"})))
 
 
-def test_a_get_in_a_transaction_sees_what_the_transaction_wrote(flow: Flow) -> None:
+def test_what_reads_is_answered_by_whoever_speaks_http_in_the_same_transaction(flow: Flow) -> None:
     patient = PATIENT | {"id": "seven"}
     get = {"request": {"method": "GET", "url": "Patient/seven"}}
-    answer = loads(flow.transact(bundle(entry(patient, "PUT", "Patient/seven"), get), CLINIC))
-    assert answer["entry"][1]["resource"]["gender"] == "female"
+
+    def answer(entry: Entry, connection: Connection) -> bytes:
+        return dumps({"resource": Reader(connection, CLINIC).resource(*entry.url.split("/"))})
+
+    told = loads(flow.transact(bundle(entry(patient, "PUT", "Patient/seven"), get), CLINIC, answer=answer))
+    assert told["entry"][1]["resource"]["gender"] == "female"
+    with pytest.raises(OutcomeError, match="neither a create"):
+        flow.transact(bundle(get), CLINIC)
 
 
 def test_an_event_too_large_for_a_row_is_kept_as_a_blob_by_every_way_in(flow: Flow) -> None:

@@ -10,7 +10,7 @@ from careloom.fhir.resource import minify
 from careloom.store.actor import STATION
 from careloom.store.commit import Committed, Origin, Write, commit
 from careloom.store.database import Database
-from careloom.store.read import Reader
+from careloom.store.read import Reader, Window
 
 NOW = datetime(2026, 3, 1, 9, 30, 0, 123456, tzinfo=UTC)
 ORIGIN = Origin(now=NOW, actor_id="ehr", agent="hl7v2/1", event_id=7)
@@ -88,7 +88,7 @@ def test_history_gives_every_version_the_newest_first(database: Database) -> Non
         second = reader.version("Patient", "p1", 2)
         assert second is not None
         assert b'"female"' in second.body
-        assert len(reader.history("Patient", since=NOW + timedelta(seconds=30)).versions) == 2
+        assert len(reader.history("Patient", which=Window(since=NOW + timedelta(seconds=30))).versions) == 2
         assert len(reader.history().versions) == 3
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 import msgspec
@@ -47,6 +47,16 @@ class Entry(msgspec.Struct, frozen=True):
         return bool(self.if_none_exist) or (self.method in {"PUT", "PATCH", "DELETE"} and "?" in self.url)
 
     @property
+    def is_write(self) -> bool:
+        """Whether it creates, updates, patches or deletes; all else reads or operates ($validate)."""
+        return self.method in {"POST", "PUT", "PATCH", "DELETE"} and not self.is_operation
+
+    @property
+    def is_operation(self) -> bool:
+        """Whether its address names an operation: `Patient/7/$everything`."""
+        return self.url.partition("?")[0].rpartition("/")[2].startswith("$")
+
+    @property
     def base(self) -> str:
         """The address that relative references of this entry go on from; "" where fullUrl is no REST address."""
         tail = f"/{self.rtype}/{self.id}"
@@ -59,6 +69,8 @@ class Bundle:
 
     type: str
     entries: tuple[Entry, ...]
+    faults: Mapping[int, tuple[Issue, ...]] = field(default_factory=dict[int, tuple[Issue, ...]])
+    """Of a batch: entry -> what is wrong with its request; the other entries are done all the same."""
 
 
 class _Request(msgspec.Struct):
@@ -108,18 +120,18 @@ def read(raw: bytes) -> Bundle:
         raise OutcomeError(Issue("structure", "A Bundle is expected here.", "Bundle.resourceType"))
     issues: list[Issue] = []
     entries = tuple(_entry(index, raw_entry, issues) for index, raw_entry in enumerate(bundle.entry))
-    if bundle.type in {"transaction", "batch"}:
-        issues += [issue for entry in entries for issue in _request_issues(entry)]
     if bundle.type == "transaction":
+        issues += [issue for entry in entries for issue in _request_issues(entry)]
         issues += _repeated(entries)
     if issues:
         raise OutcomeError(*issues)
-    return Bundle(bundle.type, entries)
+    faults = _faults(entries) if bundle.type == "batch" else {}
+    return Bundle(bundle.type, entries, faults)
 
 
 def ordered(entries: Iterable[Entry]) -> list[Entry]:
     """The order in which a transaction is done: DELETE, POST, PUT and PATCH, GET and HEAD."""
-    return sorted(entries, key=lambda entry: _ORDER[entry.method])
+    return sorted(entries, key=lambda entry: _ORDER.get(entry.method, 3))
 
 
 def places(entries: Iterable[Entry], new_id: Callable[[], str], matched: Mapping[int, str]) -> dict[int, str]:
@@ -236,12 +248,17 @@ def _entry(index: int, raw: _RawEntry, issues: list[Issue]) -> Entry:
     )
 
 
+def _faults(entries: Iterable[Entry]) -> dict[int, tuple[Issue, ...]]:
+    told = {entry.index: tuple(_request_issues(entry)) for entry in entries}
+    return {index: issues for index, issues in told.items() if issues}
+
+
 def _request_issues(entry: Entry) -> Iterable[Issue]:
     where = f"Bundle.entry[{entry.index}]"
     rtype, slash, rest = entry.url.partition("?")[0].partition("/")
     if entry.method not in METHODS:
         yield Issue("required", "The entry needs a request with a method of HTTP.", f"{where}.request.method")
-    elif entry.method in {"GET", "HEAD"}:
+    elif not entry.is_write:
         return
     elif rtype not in resource_types():
         yield Issue("value", "The address must start with a resource type of R4.", f"{where}.request.url")

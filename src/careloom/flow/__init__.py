@@ -17,7 +17,7 @@ from careloom.flow.arrival import accept, drive
 from careloom.flow.interaction import NO_GUARD, Desk, Guard, interact
 from careloom.flow.job import run_job
 from careloom.flow.station import run_station, run_timer
-from careloom.flow.transaction import transact
+from careloom.flow.transaction import Answer, no_answer, transact
 from careloom.settings import Settings
 from careloom.store.actor import Actor
 from careloom.store.blobs import Blobs
@@ -52,11 +52,12 @@ class Flow:
         """Map a kept event again (after a fix of the map or of the source's set-up)."""
         return drive(self.database, self.settings, event_id, actor, self.clock())
 
-    def transact(self, body: bytes, actor: Actor, source: str = "") -> bytes:
-        """Run a FHIR transaction or batch Bundle; return the response Bundle. Raises OutcomeError."""
-        return transact(
-            self.database, self.blobs, Arrival(source or actor.id, "fhir", body), actor, self.clock()
-        )
+    def transact(self, body: bytes, actor: Actor, source: str = "", answer: Answer = no_answer) -> bytes:
+        """Run a FHIR transaction or batch Bundle; return the response Bundle. Raises OutcomeError.
+
+        `answer` gives the response entry of what reads or operates, in the transaction that it is handed.
+        """
+        return transact(self._desk(actor), Arrival(source or actor.id, "fhir", body), answer)
 
     def create(self, rtype: str, body: bytes, actor: Actor) -> Committed:
         """FHIR create, without a condition."""

@@ -13,7 +13,8 @@ from careloom.fhir import bundle as bundles
 from careloom.fhir.bundle import Entry
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import minify
-from careloom.flow.transaction import AGENT, commit_entries
+from careloom.flow.interaction import AGENT
+from careloom.flow.transaction import commit_entries
 from careloom.store.actor import Actor
 from careloom.store.commit import Origin
 from careloom.store.database import Connection

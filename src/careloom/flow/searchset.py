@@ -20,7 +20,8 @@ CURSOR = "_cursor"
 
 def searchset(base: str, rtype: str, pairs: Sequence[tuple[str, str]], query: Query, page: Page) -> bytes:
     """The Bundle; links and full URLs start with `base` (empty: they are relative). Ignored parameters are named."""
-    address = f"{base}/{rtype}" if base else rtype
+    # A search on all types has the address of the server itself.
+    address = "/".join(part for part in (base, "" if rtype == "Resource" else rtype) if part)
     parts = [b'{"resourceType":"Bundle","type":"searchset"']
     if page.total is not None:
         parts.append(b',"total":%d' % page.total)

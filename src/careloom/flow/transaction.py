@@ -5,38 +5,40 @@ Room: flow. Standard: https://hl7.org/fhir/R4/http.html#transaction
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime
-from urllib.parse import parse_qsl
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from msgspec import structs
 
 from careloom.fhir import bundle as bundles
-from careloom.fhir import query
 from careloom.fhir.bundle import Bundle, Entry
-from careloom.fhir.etag import etag
 from careloom.fhir.instant import instant
 from careloom.fhir.outcome import Issue, OutcomeError, operation_outcome, status_of
 from careloom.fhir.resource import dumps
+from careloom.flow.interaction import AGENT, Desk
 from careloom.flow.retry import retried
-from careloom.flow.searchset import searchset
 from careloom.flow.writes import written
 from careloom.store import events
 from careloom.store.actor import Actor
 from careloom.store.audit import Access, record
-from careloom.store.blobs import Blobs
 from careloom.store.commit import Committed, Origin
-from careloom.store.database import Connection, Database
+from careloom.store.database import Connection
 from careloom.store.event import Arrival
-from careloom.store.read import Reader
 
-AGENT = "fhir"
 LIMIT = 100_000
 """Entries that one bundle may have."""
 
 
-def transact(database: Database, blobs: Blobs, arrival: Arrival, actor: Actor, now: datetime) -> bytes:
+Answer = Callable[[Entry, Connection], bytes]
+"""Gives the response entry of what reads or operates; the connection is that of the transaction."""
+
+
+def no_answer(entry: Entry, _connection: Connection) -> bytes:
+    """Refuse: nobody here answers reads and operations."""
+    text = "This entry is neither a create, update, patch nor delete."
+    raise OutcomeError(Issue("not-supported", text, f"Bundle.entry[{entry.index}].request"))
+
+
+def transact(desk: Desk, arrival: Arrival, answer: Answer = no_answer) -> bytes:
     """Run a transaction or batch; return the response Bundle. Raises OutcomeError; then nothing of it is stored."""
     bundle = bundles.read(arrival.body)
     if bundle.type not in {"transaction", "batch"}:
@@ -44,14 +46,17 @@ def transact(database: Database, blobs: Blobs, arrival: Arrival, actor: Actor, n
     if len(bundle.entries) > LIMIT:
         raise OutcomeError(Issue("too-costly", f"A bundle may have {LIMIT:,} entries; send it in parts."))
     if bundle.type == "batch":
-        return _batch(database, blobs, bundle, arrival, Origin(now, actor.id, AGENT), actor)
+        return _batch(desk, bundle, arrival, answer)
 
     def once() -> bytes:
-        with database.connection() as connection:
-            event_id = events.keep(connection, arrival, now, blobs).event_id
-            origin = Origin(now, actor.id, AGENT, event_id)
-            answers = _transaction(connection, bundle.entries, actor, origin)
-            record(connection, Access(now, actor.id, "transaction", event_id=event_id, number=len(answers)))
+        with desk.database.connection() as connection:
+            event_id = events.keep(connection, arrival, desk.now, desk.blobs).event_id
+            origin = Origin(desk.now, desk.actor.id, AGENT, event_id)
+            answers = _transaction(connection, bundle.entries, desk.actor, origin, answer)
+            number = len(answers)
+            record(
+                connection, Access(desk.now, desk.actor.id, "transaction", event_id=event_id, number=number)
+            )
             events.settle(connection, event_id, "done", agent=AGENT)
         return _response("transaction-response", answers)
 
@@ -84,69 +89,49 @@ def _with_request(entry: Entry, id_: str) -> Entry:
     return structs.replace(entry, method="PUT", url=f"{entry.rtype}/{id_}", id=id_)
 
 
-def _batch(
-    database: Database, blobs: Blobs, bundle: Bundle, arrival: Arrival, origin: Origin, actor: Actor
-) -> bytes:
-    with database.connection() as connection:
-        event_id = events.keep(connection, arrival, origin.now, blobs).event_id
-        record(
-            connection, Access(origin.now, actor.id, "batch", event_id=event_id, number=len(bundle.entries))
-        )
+def _batch(desk: Desk, bundle: Bundle, arrival: Arrival, answer: Answer) -> bytes:
+    number = len(bundle.entries)
+    with desk.database.connection() as connection:
+        event_id = events.keep(connection, arrival, desk.now, desk.blobs).event_id
+        record(connection, Access(desk.now, desk.actor.id, "batch", event_id=event_id, number=number))
         events.settle(connection, event_id, "done", agent=AGENT)
-    answers: dict[int, bytes] = {}
+    origin = Origin(desk.now, desk.actor.id, AGENT, event_id)
+    answers = dict(_refused(bundle.faults))
     for entry in bundles.ordered(bundle.entries):
-        answers |= _one_of_batch(database, entry, actor, replace(origin, event_id=event_id))
+        if entry.index not in answers:
+            answers |= _one_of_batch(desk, entry, origin, answer)
     return _response("batch-response", answers)
 
 
-def _one_of_batch(database: Database, entry: Entry, actor: Actor, origin: Origin) -> dict[int, bytes]:
+def _one_of_batch(desk: Desk, entry: Entry, origin: Origin, answer: Answer) -> dict[int, bytes]:
     def once() -> dict[int, bytes]:
-        with database.connection() as connection:
-            return _transaction(connection, [entry], actor, origin)
+        with desk.database.connection() as connection:
+            return _transaction(connection, [entry], desk.actor, origin, answer)
 
     try:
         return retried(once)
     except OutcomeError as error:
-        response = {"status": str(status_of(error.issues)), "outcome": operation_outcome(error.issues)}
-        return {entry.index: dumps({"response": response})}
+        return dict(_refused({entry.index: error.issues}))
+
+
+def _refused(faults: Mapping[int, Sequence[Issue]]) -> Iterator[tuple[int, bytes]]:
+    for index, issues in faults.items():
+        response = {"status": str(status_of(issues)), "outcome": operation_outcome(issues)}
+        yield index, dumps({"response": response})
 
 
 def _transaction(
-    connection: Connection, entries: Sequence[Entry], actor: Actor, origin: Origin
+    connection: Connection, entries: Sequence[Entry], actor: Actor, origin: Origin, answer: Answer
 ) -> dict[int, bytes]:
-    """The response entry of each entry, by index."""
-    done = written(connection, [e for e in entries if e.method not in {"GET", "HEAD"}], actor, origin)
-    read = Reader(connection, actor)
-    answers = {index: _written(answer) for index, answer in done.items()}
+    """The response entry of each entry, by index; what reads sees what was written."""
+    done = written(connection, [entry for entry in entries if entry.is_write], actor, origin)
+    answers = {index: _written(one) for index, one in done.items()}
     for entry in entries:
-        if entry.method in {"GET", "HEAD"}:
-            answers[entry.index] = _read(entry, read)
-        elif entry.index not in answers:
+        if not entry.is_write:
+            answers[entry.index] = answer(entry, connection)
+        elif entry.method == "DELETE" or entry.index not in answers:
             answers[entry.index] = b'{"response":{"status":"204 No Content"}}'
     return answers
-
-
-def _read(entry: Entry, read: Reader) -> bytes:
-    path, _, condition = entry.url.partition("?")
-    parts = path.split("/")
-    if len(parts) == 1:
-        search = query.parse(parts[0], parse_qsl(condition, keep_blank_values=True), strict=False)
-        body = searchset("", parts[0], parse_qsl(condition), search, read.search(search))
-        return b'{"resource":%b,"response":{"status":"200 OK"}}' % body
-    is_version = len(parts) == 4 and parts[2] == "_history" and parts[3].isdecimal()  # noqa: PLR2004
-    stored = (
-        read.version(parts[0], parts[1], int(parts[3])) if is_version else read.stored(parts[0], parts[1])
-    )
-    if stored is None or stored.is_deleted:
-        raise OutcomeError(
-            Issue("not-found", "There is no such resource.", f"Bundle.entry[{entry.index}].request.url")
-        )
-    response = {
-        "status": "200 OK",
-        "etag": etag(stored.version),
-        "lastModified": instant(stored.last_updated),
-    }
-    return b'{"resource":%b,"response":%b}' % (stored.body, dumps(response))
 
 
 def _written(answer: Committed) -> bytes:

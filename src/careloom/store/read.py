@@ -7,14 +7,15 @@ Every statement here carries the predicate of store.visible.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from careloom.fhir.instant import Span
 from careloom.fhir.query import Query, parse
 from careloom.fhir.resource import Resource
 from careloom.store.actor import Actor
-from careloom.store.condition import Condition
+from careloom.store.condition import Condition, all_of
 from careloom.store.cursor import cursor_text, cursor_values
 from careloom.store.database import Connection
 from careloom.store.fetch import fetch
@@ -24,6 +25,34 @@ from careloom.store.resource_type import number_of
 from careloom.store.search import Page, search
 from careloom.store.stored import FIELDS, Stored, stored_of
 from careloom.store.visible import versions, visible
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Which versions a history shows: written in [since, before), or current at some moment of `at`."""
+
+    since: datetime | None = None
+    before: datetime | None = None
+    at: Span | None = None
+    is_ascending: bool = False
+
+    def conditions(self) -> list[Condition]:
+        """The conditions on a version, aliased r."""
+        found: list[Condition] = []
+        if self.since is not None:
+            found.append(Condition("r.lm >= %s", (self.since,)))
+        if self.before is not None:
+            found.append(Condition("r.lm < %s", (self.before,)))
+        if self.at is not None:
+            # It had been written before the end of the span, and no later one had before its beginning.
+            found.append(Condition("r.lm < %s", (self.at[1],)))
+            next_of = "n where n.key = r.key and n.ver = r.ver + 1 and n.lm <= %s"
+            sql = f"not exists (select from res {next_of}) and not exists (select from hist {next_of})"
+            found.append(Condition(sql, (self.at[0], self.at[0])))
+        return found
+
+
+ALL = Window()
 
 
 class History(NamedTuple):
@@ -65,37 +94,36 @@ class Reader:
         return found[0] if found else None
 
     def history(
-        self,
-        rtype: str = "",
-        id_: str = "",
-        *,
-        since: datetime | None = None,
-        count: int = 100,
-        cursor: str = "",
+        self, rtype: str = "", id_: str = "", which: Window = ALL, *, count: int = 100, cursor: str = ""
     ) -> History:
         """Versions of one resource, of a type, or of all, the newest first; at most `count` a page.
 
         Raises OutcomeError(invalid) for a cursor that this did not give.
         """
-        wheres: list[str] = []
-        values: list[Any] = []
+        conditions = which.conditions()
         if rtype:
-            wheres.append("r.rtype = %s")
-            values.append(number_of(rtype))
+            conditions.append(Condition("r.rtype = %s", (number_of(rtype),)))
         if id_:
-            wheres.append("r.key = %s")
-            values.append(hash64(f"{rtype}/{id_}"))
-        if since is not None:
-            wheres.append("r.lm >= %s")
-            values.append(since)
+            conditions.append(Condition("r.key = %s and r.id = %s", (hash64(f"{rtype}/{id_}"), id_)))
         if cursor:
-            wheres.append("(r.lm, r.rid) < (%s, %s)")
-            values.extend(cursor_values(cursor, (datetime, int)))
-        condition = Condition(" and ".join(wheres) or "true", tuple(values))
-        sql, bound = versions(self._actor, FIELDS, condition)
-        found = self._read(f"{sql} order by lm desc, rid desc limit %s", [*bound, count + 1])
-        last = found[count - 1] if len(found) > count else None
+            behind = "(r.lm, r.rid) > (%s, %s)" if which.is_ascending else "(r.lm, r.rid) < (%s, %s)"
+            conditions.append(Condition(behind, tuple(cursor_values(cursor, (datetime, int)))))
+        sql, bound = versions(self._actor, FIELDS, all_of(conditions))
+        way = "asc" if which.is_ascending else "desc"
+        found = self._read(f"{sql} order by lm {way}, rid {way} limit %s", [*bound, count + 1])
+        last = found[count - 1] if len(found) > count > 0 else None
         return History(found[:count], cursor_text((last.last_updated, last.seq)) if last else None)
+
+    def history_total(self, rtype: str = "", id_: str = "", which: Window = ALL) -> int:
+        """How many versions `history` gives on all its pages."""
+        conditions = which.conditions()
+        if rtype:
+            conditions.append(Condition("r.rtype = %s", (number_of(rtype),)))
+        if id_:
+            conditions.append(Condition("r.key = %s and r.id = %s", (hash64(f"{rtype}/{id_}"), id_)))
+        sql, bound = versions(self._actor, "1", all_of(conditions))
+        row = self._connection.execute(f"select count(*) from ({sql}) v".encode(), bound).fetchone()
+        return row[0] if row else 0
 
     def search(self, query: Query) -> Page:
         """One page of a search. Raises OutcomeError(not-supported) for what cannot be answered exactly."""

@@ -21,7 +21,7 @@ from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.settings import Settings
 from careloom.store.actor import Actor, may
 from careloom.store.audit import Access, AuditBuffer, Interaction
-from careloom.store.database import Database
+from careloom.store.database import Connection, Database
 from careloom.store.read import Reader
 from careloom.web.tokens import Tokens
 
@@ -70,6 +70,8 @@ class Call:
     """How much news there had been when the request began; a stream that opens later tells what was missed."""
     parts: Mapping[str, Any] = field(default_factory=dict[str, Any])
     body: bytes = b""
+    connection: Connection | None = None
+    """The transaction that this is part of, for an entry of a bundle; None: one of its own."""
 
     @property
     def who(self) -> Actor:
@@ -81,12 +83,18 @@ class Call:
     @contextmanager
     def reader(self) -> Generator[Reader]:
         """Reads for this actor, in one transaction: all that a page shows is of one moment."""
+        if self.connection is not None:
+            yield Reader(self.connection, self.who)
+            return
         with self.site.database.connection() as connection:
             yield Reader(connection, self.who)
 
     @contextmanager
     def glance(self) -> Generator[Reader]:
         """Reads for this actor, each statement by itself: for who asks one question, without a transaction's cost."""
+        if self.connection is not None:
+            yield Reader(self.connection, self.who)
+            return
         with self.site.database.autocommit() as connection:
             yield Reader(connection, self.who)
 

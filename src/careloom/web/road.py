@@ -26,13 +26,18 @@ RIGHTS = frozenset({PUBLIC}).union(*ROLES.values())
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Road:
-    """One path with its methods. `speaks`: how a failure is told, as a page or as an OperationOutcome."""
+    """One path with its methods.
+
+    `speaks`: how a failure is told, as a page or as an OperationOutcome; `fhir` also takes and gives JSON and XML.
+    """
 
     path: str
     right: str
     answer: Handler
     methods: tuple[str, ...] = ("GET",)
-    speaks: Literal["page", "fhir"] = "page"
+    speaks: Literal["page", "outcome", "fhir"] = "page"
+    interactions: tuple[str, ...] = ()
+    """What it is in the words of the CapabilityStatement (`read`, `search-type`)."""
 
 
 def page(path: str, right: str, answer: Handler) -> Road:

@@ -23,7 +23,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, compile_path
 
 from careloom.fhir.outcome import Issue, IssueCode, OutcomeError, status_of
 from careloom.logs import place_of
@@ -35,6 +35,8 @@ from careloom.web.assets import static
 from careloom.web.call import Call, Site
 from careloom.web.errors import outcome, title_of
 from careloom.web.live import Live
+from careloom.web.packing import MAX_BODY, unpacked
+from careloom.web.rest.form import negotiated
 from careloom.web.road import RIGHTS, Road
 from careloom.web.routes import ROADS
 from careloom.web.security import Headers
@@ -48,8 +50,6 @@ log = structlog.get_logger(__name__)
 
 THREADS = 4
 """Twice this many connections are the most that the pool is asked for: a handler that writes holds two."""
-
-MAX_BODY = 256 * 1024 * 1024
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -79,7 +79,10 @@ def app(settings: Settings, database: Database, flow: Flow, roads: Sequence[Road
 
     async def lost(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
-        return await asyncio.get_running_loop().run_in_executor(pool, _astray, site, request, status)
+        answer = await asyncio.get_running_loop().run_in_executor(pool, _astray, site, request, status)
+        if status == 405:  # noqa: PLR2004
+            answer.headers["Allow"] = ", ".join(sorted(allowed(roads, request.url.path)))
+        return answer
 
     routes = [Route(road.path, _endpoint(site, road, pool), methods=list(road.methods)) for road in roads]
     application = Starlette(
@@ -90,6 +93,19 @@ def app(settings: Settings, database: Database, flow: Flow, roads: Sequence[Road
     )
     application.state.site = site
     return application
+
+
+def allowed(roads: Sequence[Road], path: str) -> set[str]:
+    """The methods that are answered at a path.
+
+    >>> sorted(allowed(ROADS, "/fhir/metadata"))
+    ['GET', 'HEAD']
+    """
+    methods: set[str] = set()
+    for road in roads:
+        if compile_path(road.path)[0].match(path):
+            methods.update(road.methods)
+    return methods | ({"HEAD"} if "GET" in methods else set())
 
 
 def refuse_undeclared(roads: Sequence[Road]) -> None:
@@ -132,9 +148,11 @@ def serve(settings: Settings, database: Database, flow: Flow) -> None:
 def _endpoint(site: Site, road: Road, pool: ThreadPoolExecutor) -> Endpoint:
     async def answer(request: Request) -> Response:
         try:
-            body = await _body(request) if request.method in {"POST", "PUT", "PATCH"} else b""
+            has_body = request.method in {"POST", "PUT", "PATCH"}
+            body = unpacked(await _body(request), request.headers) if has_body else b""
         except OutcomeError as error:
-            return outcome(error.issues)
+            # A packing that is not known is an unsupported media type (RFC 9110, 15.5.16).
+            return outcome(error.issues, 415 if error.issues[0].code == "not-supported" else 0)
         except ClientDisconnect:
             return Response(status_code=400)
         return await asyncio.get_running_loop().run_in_executor(pool, _walk, site, road, request, body)
@@ -158,7 +176,7 @@ def _walk(site: Site, road: Road, request: Request, body: bytes) -> Response:
     try:
         call = auth.recognised(call)
         auth.admit(call, road.right)
-        return road.answer(call)
+        return negotiated(road.answer, call) if road.speaks == "fhir" else road.answer(call)
     except OutcomeError as error:
         return _refusal(call, road.speaks, error.issues)
     except Exception as error:  # noqa: BLE001 (the last line of defence: an answer, and a line in the log)
@@ -188,7 +206,7 @@ def _refusal(
     """What went wrong, as an OperationOutcome, a page, or the way to the sign-in page."""
     status = status or status_of(issues)
     is_read = "text/html" in call.headers.get("accept", "")
-    if speaks == "fhir" or not (is_read or call.is_fragment):
+    if speaks != "page" or not (is_read or call.is_fragment):
         return outcome(issues, status)
     if status == 401:  # noqa: PLR2004
         door = f"/sign-in?{urlencode({'next': call.path})}" if call.method == "GET" else "/sign-in"

@@ -1,38 +1,69 @@
 """web.rest: FHIR REST under /fhir: one file for each group of interactions, and `POST /events`.
 
 Room: web. Standard: https://hl7.org/fhir/R4/http.html
+The CapabilityStatement is computed from this table: what stands here is what is said, and nothing else.
 """
 
 from __future__ import annotations
+
+from starlette.convertors import StringConvertor, register_url_convertor
 
 from careloom.web.rest.capability import capability
 from careloom.web.rest.event import take
 from careloom.web.rest.history import instance_history, system_history, type_history
 from careloom.web.rest.reading import read, vread
-from careloom.web.rest.searching import search
+from careloom.web.rest.searching import search, search_all
 from careloom.web.rest.system import transaction
-from careloom.web.rest.writing import create, delete, update
-from careloom.web.road import PUBLIC, Road
+from careloom.web.rest.writing import create, delete, patch, update
+from careloom.web.road import PUBLIC, Handler, Road
 
 
-def _road(path: str, right: str, answer: object, *methods: str) -> Road:
-    return Road(path=path, right=right, answer=answer, methods=methods or ("GET",), speaks="fhir")  # pyright: ignore[reportArgumentType]
+class _TypeName(StringConvertor):
+    """The name of a resource type begins with a capital letter; `metadata`, `_history` and `$validate` do not."""
+
+    regex = "[A-Z][A-Za-z]*"
 
 
+register_url_convertor("type", _TypeName())
+
+
+def _road(path: str, right: str, answer: Handler, method: str, *interactions: str) -> Road:
+    return Road(
+        path=path, right=right, answer=answer, methods=(method,), speaks="fhir", interactions=interactions
+    )
+
+
+READ = "clinical.read"
 # Who writes is asked again by flow, which knows the type: a nurse may write a Task and nothing else.
-ROADS: tuple[Road, ...] = (
-    _road("/fhir/metadata", PUBLIC, capability),
-    _road("/fhir", "clinical.write", transaction, "POST"),
+WRITE = "clinical.read"
+
+_SYSTEM = (
+    _road("/fhir/metadata", PUBLIC, capability, "GET"),
+    _road("/fhir", "clinical.write", transaction, "POST", "transaction", "batch"),
     _road("/fhir/", "clinical.write", transaction, "POST"),
-    _road("/fhir/_history", "clinical.read", system_history),
-    _road("/fhir/{rtype}/_search", "clinical.read", search, "POST"),
-    _road("/fhir/{rtype}/_history", "clinical.read", type_history),
-    _road("/fhir/{rtype}/{id}/_history/{version}", "clinical.read", vread),
-    _road("/fhir/{rtype}/{id}/_history", "clinical.read", instance_history),
-    _road("/fhir/{rtype}/{id}", "clinical.read", read, "GET", "HEAD"),
-    _road("/fhir/{rtype}/{id}", "clinical.read", update, "PUT"),
-    _road("/fhir/{rtype}/{id}", "clinical.read", delete, "DELETE"),
-    _road("/fhir/{rtype}", "clinical.read", search),
-    _road("/fhir/{rtype}", "clinical.read", create, "POST"),
-    _road("/events", "event.write", take, "POST"),
+    _road("/fhir", READ, search_all, "GET", "search-system"),
+    _road("/fhir/", READ, search_all, "GET"),
+    _road("/fhir/_search", READ, search_all, "POST"),
+    _road("/fhir/_history", READ, system_history, "GET", "history-system"),
 )
+_INSTANCE = (
+    _road("/fhir/{rtype:type}/{id}/_history/{version}", READ, vread, "GET", "vread"),
+    _road("/fhir/{rtype:type}/{id}/_history", READ, instance_history, "GET", "history-instance"),
+    _road("/fhir/{rtype:type}/{id}", READ, read, "GET", "read"),
+    _road("/fhir/{rtype:type}/{id}", WRITE, update, "PUT", "update"),
+    _road("/fhir/{rtype:type}/{id}", WRITE, patch, "PATCH", "patch"),
+    _road("/fhir/{rtype:type}/{id}", WRITE, delete, "DELETE", "delete"),
+)
+_TYPE = (
+    _road("/fhir/{rtype:type}/_search", READ, search, "POST"),
+    _road("/fhir/{rtype:type}/_history", READ, type_history, "GET", "history-type"),
+    _road("/fhir/{rtype:type}", READ, search, "GET", "search-type"),
+    _road("/fhir/{rtype:type}", WRITE, create, "POST", "create"),
+    # By condition: the address names no id.
+    _road("/fhir/{rtype:type}", WRITE, update, "PUT"),
+    _road("/fhir/{rtype:type}", WRITE, patch, "PATCH"),
+    _road("/fhir/{rtype:type}", WRITE, delete, "DELETE"),
+)
+_EVENTS = Road(path="/events", right="event.write", answer=take, methods=("POST",), speaks="outcome")
+
+ROADS: tuple[Road, ...] = (*_SYSTEM, *_TYPE[:2], *_INSTANCE, *_TYPE[2:], _EVENTS)

@@ -1,21 +1,20 @@
-"""web.rest.answer: what every FHIR answer shares: bodies, ETag, Last-Modified, Location, Prefer.
+"""web.rest.answer: what every FHIR answer shares: bodies, ETag, Last-Modified, Location, Prefer, conditions of a read.
 
-Room: web. Standard: https://hl7.org/fhir/R4/http.html#return
+Room: web. Standard: https://hl7.org/fhir/R4/http.html#return and https://hl7.org/fhir/R4/http.html#cread
 """
 
 from __future__ import annotations
 
-from datetime import datetime
-from email.utils import format_datetime
+from datetime import UTC, datetime
+from email.utils import format_datetime, parsedate_to_datetime
 
 from starlette.responses import Response
 
-from careloom.fhir.etag import etag, version_in
+from careloom.fhir.etag import etag
 from careloom.fhir.facts import resource_types
 from careloom.fhir.outcome import Issue, OutcomeError, operation_outcome
-from careloom.fhir.resource import dumps
+from careloom.fhir.resource import Resource, dumps
 from careloom.flow import Committed
-from careloom.store.read import Reader
 from careloom.store.stored import Stored
 from careloom.web.call import Call
 from careloom.web.errors import FHIR_JSON
@@ -25,7 +24,7 @@ def rtype_of(call: Call) -> str:
     """The resource type in the address. Raises OutcomeError(not-found)."""
     rtype = call.parts["rtype"]
     if rtype not in resource_types():
-        raise OutcomeError(Issue("not-found", f"R4 has no resource type {rtype[:40]!r}."))
+        raise OutcomeError(Issue("not-found", "R4 has no such resource type."))
     return rtype
 
 
@@ -35,32 +34,53 @@ def base_of(call: Call) -> str:
     return f"{scheme}://{call.headers.get('host', 'localhost')}/fhir"
 
 
+def prefers(call: Call, name: str) -> str:
+    """What the header Prefer says of `return` or `handling` (RFC 7240); "" if nothing.
+
+    >>> prefers(Call(site=None, method="GET", path="", now=None, headers={"prefer": "a; b, return=minimal"}), "return")
+    'minimal'
+    """
+    for one in call.headers.get("prefer", "").replace(";", ",").split(","):
+        key, _, value = one.partition("=")
+        if key.strip().lower() == name:
+            return value.strip().strip('"')
+    return ""
+
+
+def fhir(resource: Resource, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """A resource that was made here as the answer."""
+    return Response(dumps(resource), status, headers, FHIR_JSON)
+
+
 def of_version(call: Call, stored: Stored, status: int = 200) -> Response:
     """One version as the answer; 304 when the client holds it already."""
-    tag = etag(stored.version)
-    headers = {"ETag": tag, "Last-Modified": http_date(stored.last_updated)}
-    if call.method in {"GET", "HEAD"} and call.headers.get("if-none-match") == tag:
+    headers = {"ETag": etag(stored.version), "Last-Modified": http_date(stored.last_updated)}
+    if call.method in {"GET", "HEAD"} and _is_held(call, stored):
         return Response(status_code=304, headers=headers)
     return Response(stored.body, status, headers, FHIR_JSON)
 
 
-def of_write(call: Call, written: Committed) -> Response:
-    """The answer of a create or update, with as much of the resource as the client prefers."""
+def of_write(call: Call, written: Committed, status: int = 0) -> Response:
+    """The answer of a create, update or patch, with as much of the resource as the client prefers."""
     headers = {
         "ETag": etag(written.version),
         "Last-Modified": http_date(written.last_updated),
         "Location": f"{base_of(call)}/{written.rtype}/{written.id}/_history/{written.version}",
     }
-    status = 201 if written.is_created else 200
-    prefer = call.headers.get("prefer", "")
-    if "return=minimal" in prefer:
+    status = status or (201 if written.is_created else 200)
+    wanted = prefers(call, "return")
+    if wanted == "minimal":
         return Response(None, status, headers)
-    if "return=OperationOutcome" in prefer:
-        done = Issue("informational", "Done.", severity="information")
-        return Response(dumps(operation_outcome([done])), status, headers, FHIR_JSON)
-    with call.site.database.connection() as connection:
-        stored = Reader(connection, call.who).version(written.rtype, written.id, written.version)
+    if wanted == "OperationOutcome":
+        return fhir(done(), status, headers)
+    with call.reader() as reader:
+        stored = reader.version(written.rtype, written.id, written.version)
     return Response(stored.body if stored else None, status, headers, FHIR_JSON)
+
+
+def done(text: str = "Done.") -> Resource:
+    """An OperationOutcome that says so."""
+    return operation_outcome([Issue("informational", text, severity="information")])
 
 
 def http_date(moment: datetime) -> str:
@@ -68,6 +88,18 @@ def http_date(moment: datetime) -> str:
     return format_datetime(moment, usegmt=True)
 
 
-def if_match(call: Call) -> int | None:
-    """The version in If-Match. Raises OutcomeError(invalid) if it is none."""
-    return version_in(call.headers.get("if-match", ""))
+def _is_held(call: Call, stored: Stored) -> bool:
+    """If-None-Match decides alone where it stands (RFC 9110, 13.2.2)."""
+    tags = call.headers.get("if-none-match")
+    if tags is not None:
+        held = {tag.strip().removeprefix("W/").strip('"') for tag in tags.split(",")}
+        return "*" in held or str(stored.version) in held
+    since = call.headers.get("if-modified-since")
+    if since is None:
+        return False
+    try:
+        moment = parsedate_to_datetime(since)
+    except ValueError:
+        return False
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return stored.last_updated.replace(microsecond=0) <= moment

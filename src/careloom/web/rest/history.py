@@ -13,13 +13,16 @@ from careloom.fhir.etag import etag
 from careloom.fhir.instant import instant, interval
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import dumps
-from careloom.store.read import History
+from careloom.store.audit import Interaction
+from careloom.store.read import History, Window
 from careloom.store.stored import Stored
 from careloom.web.call import Call
 from careloom.web.errors import FHIR_JSON
 from careloom.web.rest.answer import base_of, rtype_of
 
+USUAL = 100
 MOST = 1000
+"""Versions on one page."""
 
 
 def instance_history(call: Call) -> Response:
@@ -38,30 +41,49 @@ def system_history(call: Call) -> Response:
 
 
 def _history(call: Call, rtype: str = "", id_: str = "") -> Response:
-    count = call.asked("_count", "100")
-    if not count.isdecimal():
-        raise OutcomeError(Issue("value", "_count must be a whole number."))
-    since = call.asked("_since")
+    count = _count(call)
+    which = _window(call)
     with call.reader() as reader:
-        found = reader.history(
-            rtype,
-            id_,
-            since=interval(since)[0] if since else None,
-            count=min(int(count), MOST) or 1,
-            cursor=call.asked("_cursor"),
-        )
-    if id_ and not found.versions:
-        raise OutcomeError(Issue("not-found", "There is no such resource."))
-    return Response(_bundle(call, found), media_type=FHIR_JSON)
+        if id_ and reader.stored(rtype, id_) is None:
+            raise OutcomeError(Issue("not-found", "There is no such resource."))
+        found = reader.history(rtype, id_, which, count=count, cursor=call.asked("_cursor"))
+        # To count what a whole store has ever held would cost more than the page.
+        total = reader.history_total(rtype, id_, which) if id_ or call.asked("_summary") == "count" else None
+    level: Interaction = "history-instance" if id_ else "history-type"
+    what = f"{rtype}/{id_}" if id_ else rtype
+    call.seen(level, what, patient=what if id_ and rtype == "Patient" else "", number=len(found.versions))
+    return Response(_bundle(call, found, total), media_type=FHIR_JSON)
 
 
-def _bundle(call: Call, found: History) -> bytes:
+def _count(call: Call) -> int:
+    text = call.asked("_count", str(USUAL))
+    if not (text.isascii() and text.isdecimal()) or len(text) > 9:  # noqa: PLR2004 fits any integer type
+        raise OutcomeError(Issue("value", "_count must be a whole number.", "_count"))
+    return 0 if call.asked("_summary") == "count" else min(int(text), MOST)
+
+
+def _window(call: Call) -> Window:
+    since, before, at = (call.asked(name) for name in ("_since", "_before", "_at"))
+    order = call.asked("_sort", "-_lastUpdated")
+    if order not in {"_lastUpdated", "-_lastUpdated"}:
+        text = "A history is sorted by _lastUpdated or -_lastUpdated."
+        raise OutcomeError(Issue("not-supported", text, "_sort"))
+    return Window(
+        since=interval(since)[0] if since else None,
+        before=interval(before)[0] if before else None,
+        at=interval(at) if at else None,
+        is_ascending=order == "_lastUpdated",
+    )
+
+
+def _bundle(call: Call, found: History, total: int | None) -> bytes:
     base = base_of(call)
     links = [{"relation": "self", "url": _url(base, call, ())}]
     if found.next:
         links.append({"relation": "next", "url": _url(base, call, (("_cursor", found.next),))})
     entries = b",".join([_entry(base, stored) for stored in found.versions])
-    head = b'{"resourceType":"Bundle","type":"history","link":' + dumps(links)
+    count = b"" if total is None else b',"total":%d' % total
+    head = b'{"resourceType":"Bundle","type":"history"%b,"link":%b' % (count, dumps(links))
     return head + (b',"entry":[' + entries + b"]}" if entries else b"}")
 
 

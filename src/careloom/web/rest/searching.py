@@ -1,6 +1,6 @@
-"""web.rest.searching: search on one type, by GET or by POST _search.
+"""web.rest.searching: search on one type, on all, and in a compartment, by GET or by POST _search.
 
-Room: web. Standard: https://hl7.org/fhir/R4/search.html
+Room: web. Standard: https://hl7.org/fhir/R4/search.html and https://hl7.org/fhir/R4/http.html#search
 """
 
 from __future__ import annotations
@@ -9,19 +9,43 @@ from urllib.parse import parse_qsl
 
 from starlette.responses import Response
 
+from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.query import parse
 from careloom.flow.searchset import searchset
 from careloom.web.call import Call
 from careloom.web.errors import FHIR_JSON
-from careloom.web.rest.answer import base_of, rtype_of
+from careloom.web.rest.answer import base_of, prefers, rtype_of
+from careloom.web.rest.form import FORM
 
 
 def search(call: Call) -> Response:
     """A searchset Bundle. `Prefer: handling=strict` refuses what is not understood; else it is named in the Bundle."""
-    rtype, base, pairs = rtype_of(call), base_of(call), list(call.query)
-    if call.method == "POST":
-        pairs += parse_qsl(call.body.decode("utf-8", "replace"), keep_blank_values=True)
-    query = parse(rtype, pairs, strict="handling=strict" in call.headers.get("prefer", ""), base=base)
+    return _search(call, rtype_of(call))
+
+
+def search_all(call: Call) -> Response:
+    """A search on all types, or on those that `_type` names."""
+    return _search(call, "Resource")
+
+
+def _search(call: Call, rtype: str) -> Response:
+    base, pairs = base_of(call), _pairs(call)
+    query = parse(rtype, pairs, strict=prefers(call, "handling") == "strict", base=base)
     with call.reader() as reader:
         page = reader.search(query)
+    names = ",".join(sorted({name for name, _ in pairs if not name.startswith("_cursor")}))[:500]
+    call.seen("search-type", rtype, number=len(page.matches), parameters=names)
     return Response(searchset(base, rtype, pairs, query, page), media_type=FHIR_JSON)
+
+
+def _pairs(call: Call) -> list[tuple[str, str]]:
+    pairs = list(call.query)
+    if call.method != "POST" or not call.body:
+        return pairs
+    media = call.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media != FORM:
+        raise OutcomeError(Issue("not-supported", f"Send the parameters of _search as {FORM}."))
+    try:
+        return pairs + parse_qsl(call.body.decode(), keep_blank_values=True, max_num_fields=1000)
+    except ValueError:
+        raise OutcomeError(Issue("invalid", "The parameters of _search cannot be read.")) from None
