@@ -46,6 +46,8 @@ class Settings:
     """True: a numeric date 03/04/2020 in a source is 3 April."""
     identity_salt: str = "careloom"
     """Secret that keys the stored hashes of demographics (blocking keys); set your own before the first patient arrives."""
+    guides: str = ""
+    """Packages (.tgz) of implementation guides, several with commas: their profiles are known to $validate."""
     log_level: str = "info"
     """debug, info, warning or error."""
     conformance: Path = Path("../shared/data")

@@ -12,8 +12,10 @@ from datetime import UTC, datetime
 
 from careloom.fhir.etag import etag
 from careloom.fhir.outcome import Issue, OutcomeError
+from careloom.fhir.profile import Profiles
 from careloom.fhir.resource import Resource, dumps, reference_to
 from careloom.flow.arrival import accept, drive
+from careloom.flow.guides import profiles_of
 from careloom.flow.interaction import NO_GUARD, Desk, Guard, interact
 from careloom.flow.job import run_job
 from careloom.flow.station import run_station, run_timer
@@ -43,6 +45,11 @@ class Flow:
     def blobs(self) -> Blobs:
         """Where Events lie whose bytes are too many for a row."""
         return Blobs(self.settings.home / "blobs")
+
+    @property
+    def profiles(self) -> Profiles:
+        """The profiles of the guides that the settings name, for $validate."""
+        return profiles_of(self.settings)
 
     def accept(self, arrival: Arrival) -> Receipt:
         """Keep an arrival, map it, and commit what it states; bad input is kept and quarantined, never raised."""

@@ -5,7 +5,7 @@ Standard: https://hl7.org/fhir/R4/resource-operation-validate.html
 
 For POST [base]/[type]/$validate, and with an id, web calls
 
-    outcome = validation_outcome(resource, flow_profiles, profile=asked_for, mode=mode)
+    outcome = validation_outcome(resource, flow.profiles, profile=asked_for, mode=mode)
 
 with the resource of the body (bare, or the parameter `resource` of a Parameters) or, where the body has none, the one
 stored under the id; `profile` and `mode` are parameters of the same names, of the body or of the address. The answer
