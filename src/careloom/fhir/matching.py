@@ -1,6 +1,6 @@
 """fhir.matching: whether a resource itself meets a criterion, read from its elements.
 
-Room: fhir. May import: fhir.query, fhir.queryvalue, fhir.searchelement, fhir.indexvalue, fhir.instant, fhir.narrative.
+Room: fhir. May import: fhir.clause, fhir.fulltext, fhir.searchelement, fhir.indexvalue, fhir.instant.
 Standard: https://hl7.org/fhir/R4/search.html
 
 An index answers most criteria alone. Where it only narrows the choice (the case of letters, the texts of a coding,
@@ -9,18 +9,22 @@ two values that must stand in the same repetition), the resource decides.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 from careloom.fhir import indexvalue
+from careloom.fhir.clause import Criterion
+from careloom.fhir.fulltext import content_words, is_found, narrative_words
 from careloom.fhir.indexvalue import normalised
 from careloom.fhir.instant import Span, interval, period, timing
-from careloom.fhir.query import Criterion
 from careloom.fhir.queryvalue import (
+    FULL_TEXT,
     Amount,
     Composite,
     Missing,
     Moment,
+    Near,
     Reference,
     Text,
     Token,
@@ -47,6 +51,9 @@ def matches(resource: Resource, criterion: Criterion) -> bool:
         return not matches(resource, Criterion(parameter, "", values))
     if values and isinstance(values[0], Missing):
         return values[0].is_missing != _is_there(resource, parameter)
+    if parameter.code in FULL_TEXT:
+        words = narrative_words(resource) if parameter.code == "_text" else content_words(resource)
+        return any(isinstance(value, Text) and is_found(value.text, words) for value in values)
     if parameter.type == "composite":
         return any(_in_one_group(resource, parameter, value) for value in values)
     found = elements(resource, parameter)
@@ -75,17 +82,21 @@ def _in_one_group(resource: Resource, parameter: SearchParameter, value: Value) 
 def _holds(parameter: SearchParameter, modifier: str, value: Value, element: Element) -> bool:
     match value:
         case Token():
-            return any(_is_coding(value, *coding) for coding in codings(element))
+            return any(_is_coding(value, *coding) != (modifier == "=ne") for coding in codings(element))
         case TypedIdentifier():
             return _is_typed(value, element.value)
         case Text():
             return _is_text(modifier, value, element)
-        case Moment():
-            return _lies_in_time(value, span_of(element))
+        case Moment() | Near():
+            return (
+                _lies_in_time(value, span_of(element))
+                if isinstance(value, Moment)
+                else _is_near(value, element)
+            )
         case Amount():
             return any(_is_amount(value, *row[1:]) for row in amounts(parameter, element))
         case Reference():
-            return not keys(element).isdisjoint(value.keys)
+            return keys(element).isdisjoint(value.keys) == (modifier == "=ne")
         case _:
             return isinstance(value, Uri) and _is_uri(modifier, value.uri, element.value)
 
@@ -208,15 +219,37 @@ def _is_text(modifier: str, sought: Text, element: Element) -> bool:
 _TEXT: dict[str, Callable[[str, str], bool]] = {
     "": str.startswith,
     "contains": str.__contains__,
+    "=eq": str.__eq__,
+    "=ne": str.__ne__,
+    "=ew": str.endswith,
 }
 _HUMAN_NAME = ("family", "text", "given", "prefix", "suffix")
 _ADDRESS = ("line", "city", "district", "state", "postalCode", "country", "text")
 
 
 def _is_uri(modifier: str, sought: str, uri: str) -> bool:
-    if modifier == "below":
-        return uri.startswith(sought)
-    return sought.startswith(uri) if modifier == "above" else uri == sought
+    return _URI[modifier](uri, sought)
+
+
+_URI: dict[str, Callable[[str, str], bool]] = {
+    "": str.__eq__,
+    "below": str.startswith,
+    "above": lambda uri, sought: sought.startswith(uri),
+    "=ne": str.__ne__,
+    "=co": str.__contains__,
+    "=ew": str.endswith,
+}
+_EARTH_M = 6_371_008.8
+"""Mean radius of the earth (IUGG)."""
+
+
+def _is_near(sought: Near, element: Element) -> bool:
+    """Great-circle distance by the haversine; a Location.position has both degrees."""
+    position = element.value
+    one, other = math.radians(sought.latitude), math.radians(float(position["latitude"]))
+    apart = math.radians(float(position["longitude"]) - sought.longitude)
+    part = math.sin((other - one) / 2) ** 2 + math.cos(one) * math.cos(other) * math.sin(apart / 2) ** 2
+    return 2 * _EARTH_M * math.asin(min(1.0, math.sqrt(part))) <= sought.metres
 
 
 def _lies_in_time(moment: Moment, span: Span | None) -> bool:
@@ -235,6 +268,7 @@ def _lies_in_time(moment: Moment, span: Span | None) -> bool:
         "sa": a >= hi,
         "eb": b <= lo,
         "ap": a < late and b > early,
+        "po": a < hi and b > lo,
     }[moment.prefix]
 
 

@@ -1,50 +1,20 @@
 """fhir.query: the search grammar of R4, from parameters of a URL to a tree that a store can answer.
 
-Room: fhir. May import: fhir.queryvalue, fhir.searchparam, fhir.facts, fhir.outcome.
+Room: fhir. May import: fhir.clause, fhir.filter, fhir.queryvalue, fhir.searchparam, fhir.facts, fhir.outcome.
 Standard: https://hl7.org/fhir/R4/search.html
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from careloom.fhir.facts import resource_types
+from careloom.fhir.clause import MAX_NAME, Clause, clause_of, in_compartment, is_known, parameter_of, unknown
+from careloom.fhir.facts import facts, resource_types
+from careloom.fhir.filter import filter_of
 from careloom.fhir.outcome import Issue, OutcomeError
-from careloom.fhir.queryvalue import Value, refused, values
+from careloom.fhir.queryvalue import refused
 from careloom.fhir.searchparam import SearchParameter, parameters
-
-MAX_CHAIN = 4
-"""How many references one parameter may follow."""
-
-
-@dataclass(frozen=True, slots=True)
-class Criterion:
-    """One parameter, its modifier ("" where none) and its values, any of which may match."""
-
-    parameter: SearchParameter
-    modifier: str
-    values: tuple[Value, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Chain:
-    """The resource that `parameter` refers to meets a clause; one branch for each type that it may be of."""
-
-    parameter: SearchParameter
-    branches: tuple[tuple[str, Clause], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Has:
-    """Some resource of `rtype` refers back by `parameter` and meets the clause (_has)."""
-
-    rtype: str
-    parameter: SearchParameter
-    clause: Clause
-
-
-Clause = Criterion | Chain | Has
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,102 +54,86 @@ class Query:
     """Where the page starts, as the store wrote it into a link."""
     ignored: tuple[str, ...] = ()
     """Names of parameters that were not understood or were empty."""
+    parts: tuple[Query, ...] = ()
+    """Of a search on several types the criteria and the order of each; the rest stands here."""
 
 
-def parse(rtype: str, pairs: Sequence[tuple[str, str]], *, strict: bool, base: str = "") -> Query:
-    """Read the decoded parameters of a search on one type ("Resource": on all).
+Pairs = Sequence[tuple[str, str]]
+"""Names and texts of parameters, decoded."""
 
-    `base` is this server's own address: references below it are local. Raises OutcomeError that names the
-    parameter: not-found (type), not-supported (modifier; with `strict` also unknown parameters), value.
+
+def parse(
+    rtype: str, pairs: Pairs, *, strict: bool, base: str = "", within: tuple[str, str] | None = None
+) -> Query:
+    """Read the decoded parameters of a search on one type ("Resource": on all, or on those that `_type` names).
+
+    `base` is this server's own address: references below it are local. `within` is a compartment, (type, id), to
+    which what is found must belong. Raises OutcomeError that names the parameter: not-found (type), not-supported
+    (modifier; with `strict` also unknown parameters), value.
 
     >>> query = parse("Patient", [("name", "ada"), ("_count", "5"), ("shoe", "7")], strict=False)
     >>> query.criteria[0].parameter.code, query.count, query.ignored
     ('name', 5, ('shoe',))
     """
-    query = Query(rtype)
-    known = parameters(rtype)
+    if rtype == "Resource":
+        types = _types(pairs, within)
+        if len(types) == 1:
+            return parse(types[0], _without_type(pairs), strict=strict, base=base, within=within)
+        if types:
+            return _of_types(types, _without_type(pairs), strict=strict, base=base, within=within)
+    query = Query(rtype) if within is None else Query(rtype, (in_compartment(rtype, *within),))
+    parameters(rtype)
     for name, text in pairs:
         bare = name.partition(":")[0]
-        if not text or not (bare in _CONTROLS or _is_known(known, name)):
+        if bare == "_query":
+            raise OutcomeError(Issue("not-supported", "No named query (_query) is known here.", "_query"))
+        if not text or not (bare in _CONTROLS or bare == "_filter" or is_known(rtype, name)):
             if strict:
-                raise _unknown(rtype, name, is_empty=not text)
+                raise unknown(rtype, name, is_empty=not text)
             query = replace(query, ignored=(*query.ignored, name))
         elif bare in _CONTROLS:
             query = _CONTROLS[bare](query, name, text)
+        elif bare == "_filter":
+            query = replace(query, criteria=(*query.criteria, filter_of(rtype, text, base)))
         else:
-            query = replace(query, criteria=(*query.criteria, _clause(rtype, name, text, base)))
+            query = replace(query, criteria=(*query.criteria, clause_of(rtype, name, text, base)))
     return query
 
 
-def _is_known(known: Mapping[str, SearchParameter], name: str) -> bool:
-    head = name.partition(".")[0].partition(":")[0]
-    return head == "_has" or (head in known and (known[head].is_indexed or known[head].type == "composite"))
+def _types(pairs: Pairs, within: tuple[str, str] | None) -> list[str]:
+    """The types that `_type` names; of a compartment all that it holds, where none is named."""
+    named = {one for name, text in pairs if name == "_type" for one in text.split(",") if one}
+    for one in named:
+        if one not in resource_types():
+            raise OutcomeError(Issue("not-supported", f"R4 has no resource type {one[:MAX_NAME]}.", "_type"))
+    held = _held_by(within[0]) if within is not None else named
+    return sorted(named & held if named else held)
 
 
-def _unknown(rtype: str, name: str, *, is_empty: bool) -> OutcomeError:
-    wrong = "has no value" if is_empty else f"is not known for {rtype}"
-    return OutcomeError(Issue("not-supported", f"The search parameter {name[:64]} {wrong}.", name[:64]))
+def _held_by(compartment: str) -> set[str]:
+    definition = facts().compartments.get(compartment)
+    if definition is None:
+        raise OutcomeError(Issue("not-supported", f"R4 defines no compartment of {compartment[:MAX_NAME]}."))
+    return {*definition, compartment}
 
 
-def _clause(rtype: str, name: str, text: str, base: str, depth: int = 0) -> Clause:
-    if depth > MAX_CHAIN:
-        raise OutcomeError(Issue("too-costly", f"A search may follow {MAX_CHAIN} references and no more."))
-    if name.startswith("_has:"):
-        return _has(name, text, base, depth)
-    head, dot, rest = name.partition(".")
-    code, _, modifier = head.partition(":")
-    parameter = _parameter(rtype, code)
-    if not dot:
-        return Criterion(parameter, modifier, values(parameter, modifier, text, base))
-    if parameter.type != "reference":
-        raise refused(code, "only a reference can be followed by a dot.")
-    targets = parameter.targets or tuple(sorted(resource_types()))
-    if modifier and modifier not in targets:
-        raise OutcomeError(
-            Issue("not-supported", f"After {code}: a type that it refers to must stand.", code)
-        )
-    types = (modifier,) if modifier else targets
-    branches: list[tuple[str, Clause]] = []
-    # Of several types that a reference may lead to, some do not know how the rest goes on.
-    failed = _unknown(" or ".join(types[:4]), rest, is_empty=False)
-    for one in filter(lambda one: _leads_on(one, rest), types):
-        try:
-            branches.append((one, _clause(one, rest, text, base, depth + 1)))
-        except OutcomeError as error:
-            if error.issues[0].code != "not-supported":
-                raise
-            failed = error
-    if not branches:
-        raise failed
-    return Chain(parameter, tuple(branches))
+def _without_type(pairs: Pairs) -> Pairs:
+    return [pair for pair in pairs if pair[0] != "_type"]
 
 
-def _leads_on(rtype: str, name: str) -> bool:
-    """Whether this type knows the next name of a chain, as a reference where the chain goes on beyond it."""
-    known = parameters(rtype)
-    if not _is_known(known, name):
-        return False
-    head, dot, _ = name.partition(".")
-    code = head.partition(":")[0]
-    return code == "_has" or not dot or known[code].type == "reference"
-
-
-def _has(name: str, text: str, base: str, depth: int) -> Has:
-    parts = name.split(":", 3)
-    if len(parts) != 4:  # noqa: PLR2004 _has, type, reference, parameter
-        raise refused("_has", "write _has:Type:reference:parameter.")
-    _, rtype, code, rest = parts
-    parameter = _parameter(rtype, code)
-    if parameter.type != "reference":
-        raise refused("_has", f"{code[:64]} of {rtype} is no reference.")
-    return Has(rtype, parameter, _clause(rtype, rest, text, base, depth + 1))
-
-
-def _parameter(rtype: str, code: str) -> SearchParameter:
-    known = parameters(rtype)
-    if code not in known or not _is_known(known, code):
-        raise _unknown(rtype, code, is_empty=False)
-    return known[code]
+def _of_types(
+    types: Sequence[str], pairs: Pairs, *, strict: bool, base: str, within: tuple[str, str] | None
+) -> Query:
+    """A search on several types, by parameters that all of them know."""
+    queries = [parse(one, pairs, strict=strict, base=base, within=within) for one in types]
+    ignored = tuple(dict.fromkeys(name for query in queries for name in query.ignored))
+    if ignored and any(query.ignored != ignored for query in queries):
+        # Known to some of the types only, so that it is no parameter of this search: it narrows none of them.
+        rest = [pair for pair in pairs if pair[0] not in ignored]
+        return replace(_of_types(types, rest, strict=strict, base=base, within=within), ignored=ignored)
+    includes = tuple(dict.fromkeys(one for query in queries for one in query.includes))
+    whole = replace(queries[0], rtype="Resource", criteria=(), includes=includes, ignored=ignored)
+    return replace(whole, parts=tuple(queries))
 
 
 def _count(query: Query, name: str, text: str) -> Query:
@@ -194,7 +148,7 @@ def _sort(query: Query, name: str, text: str) -> Query:
         code = key.removeprefix("-")
         parameter = parameters(query.rtype).get(code)
         if parameter is None or not parameter.is_indexed:
-            raise refused(name, f"{query.rtype} cannot be sorted by {code[:64]}.")
+            raise refused(name, f"{query.rtype} cannot be sorted by {code[:MAX_NAME]}.")
         keys.append(Sort(parameter, is_descending=key.startswith("-")))
     return replace(query, sort=(*query.sort, *keys))
 
@@ -202,7 +156,9 @@ def _sort(query: Query, name: str, text: str) -> Query:
 def _include(query: Query, name: str, text: str) -> Query:
     iterate = name.partition(":")[2]
     if iterate not in {"", "iterate", "recurse"}:
-        raise OutcomeError(Issue("not-supported", f"{name[:64]} is no modifier of R4.", name[:64]))
+        raise OutcomeError(
+            Issue("not-supported", f"{name[:MAX_NAME]} is no modifier of R4.", name[:MAX_NAME])
+        )
     found = Include(*_included(query.rtype, name, text), iterate=bool(iterate))
     if name.startswith("_rev"):
         return replace(query, revincludes=(*query.revincludes, found))
@@ -220,9 +176,9 @@ def _included(rtype: str, name: str, text: str) -> tuple[str, SearchParameter | 
     if code == "*":
         parameters(source)
         return source, None, target
-    parameter = _parameter(source, code)
+    parameter = parameter_of(source, code)
     if parameter.type != "reference":
-        raise refused(name, f"{code[:64]} of {source} is no reference.")
+        raise refused(name, f"{code[:MAX_NAME]} of {source} is no reference.")
     return source, parameter, target
 
 

@@ -18,8 +18,14 @@ from careloom.fhir.indexvalue import normalised, reference_key
 from careloom.fhir.instant import EARLIEST, LATEST, interval
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.searchparam import SearchParameter, parameters
+from careloom.fhir.ucum import converted
 
 DAY = timedelta(days=1)
+FULL_TEXT = frozenset({"_text", "_content"})
+"""Parameters that look for words in the whole resource or its narrative; R4 gives them no path."""
+NEAR_M = 10_000.0
+"""How far :near reaches where no distance is given (R4 leaves it to the server)."""
+
 Prefix = Literal["eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"]
 
 
@@ -52,7 +58,8 @@ class Text:
 class Moment:
     """A span of time, [lo, hi) in UTC, and how the indexed span shall lie to it."""
 
-    prefix: Prefix
+    prefix: Prefix | Literal["po"]
+    """po: the spans overlap; only _filter can say it."""
     lo: datetime
     hi: datetime
 
@@ -78,8 +85,17 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
+class Near:
+    """A place on earth (WGS84) and a distance from it."""
+
+    latitude: float
+    longitude: float
+    metres: float
+
+
+@dataclass(frozen=True, slots=True)
 class Uri:
-    """An address, compared as a whole."""
+    """An address; with :in the name of a value set."""
 
     uri: str
 
@@ -98,7 +114,7 @@ class Missing:
     is_missing: bool
 
 
-Value = Token | TypedIdentifier | Text | Moment | Amount | Reference | Uri | Composite | Missing
+Value = Token | TypedIdentifier | Text | Moment | Amount | Reference | Near | Uri | Composite | Missing
 
 # Modifiers that each type of parameter knows (R4 search, "Modifiers"); a reference also takes a type.
 _MODIFIERS: dict[str, frozenset[str]] = {
@@ -124,9 +140,10 @@ def values(parameter: SearchParameter, modifier: str, text: str, base: str = "")
         if text not in {"true", "false"}:
             raise refused(parameter.code, ":missing takes true or false.")
         return (Missing(is_missing=text == "true"),)
+    if parameter.code in FULL_TEXT and modifier:
+        raise _untakable(parameter, modifier)
     if modifier and modifier not in _MODIFIERS.get(parameter.type, ()) and not _is_type(parameter, modifier):
-        text = f"The search parameter {parameter.code} does not take the modifier :{modifier[:64]}."
-        raise OutcomeError(Issue("not-supported", text, parameter.code))
+        raise _untakable(parameter, modifier)
     return tuple(_value(parameter, modifier, item, base) for item in split(text, ",") if item)
 
 
@@ -167,6 +184,11 @@ def refused(name: str, reason: str) -> OutcomeError:
     return OutcomeError(Issue("value", f"The search parameter {name} cannot be read: {reason}", name))
 
 
+def _untakable(parameter: SearchParameter, modifier: str) -> OutcomeError:
+    text = f"The search parameter {parameter.code} does not take the modifier :{modifier[:64]}."
+    return OutcomeError(Issue("not-supported", text, parameter.code))
+
+
 def _is_type(parameter: SearchParameter, modifier: str) -> bool:
     allowed = parameter.targets or resource_types()
     return parameter.type == "reference" and modifier in allowed
@@ -181,7 +203,7 @@ def _value(parameter: SearchParameter, modifier: str, text: str, base: str) -> V
         return _text(text)
     if modifier == "of-type":
         return _typed_identifier(parameter, text)
-    if parameter.type == "uri" or modifier in {"above", "below", "in", "not-in"}:
+    if parameter.type == "uri" or modifier in {"in", "not-in"}:
         return Uri(unescaped(text))
     if parameter.type in {"token", "reference"}:
         return _token(parameter, text)
@@ -257,6 +279,27 @@ def _reference(parameter: SearchParameter, modifier: str, text: str, base: str) 
     return Reference(tuple(f"{rtype}/{key}" for rtype in types))
 
 
+def _near(parameter: SearchParameter, text: str) -> Near:
+    if parameter.code != "near":
+        raise refused(parameter.code, "it is not known how.")
+    parts = [unescaped(part) for part in split(text, "|")]
+    if not 2 <= len(parts) <= 4 or not all(_NUMBER.fullmatch(part) for part in parts[:3] if part):  # noqa: PLR2004
+        raise refused(parameter.code, "write latitude|longitude|distance|units.")
+    latitude, longitude = float(parts[0] or "nan"), float(parts[1] or "nan")
+    if not (-90 <= latitude <= 90 and -180 <= longitude <= 180):  # noqa: PLR2004 degrees
+        raise refused(parameter.code, "latitude and longitude are degrees (WGS84).")
+    if len(parts) < 3 or not parts[2]:  # noqa: PLR2004
+        return Near(latitude, longitude, NEAR_M)
+    unit = parts[3] if len(parts) > 3 and parts[3] else "km"  # noqa: PLR2004
+    metres = converted(Decimal(parts[2]), _MILES.get(unit, unit), "m")
+    if metres is None:
+        raise refused(parameter.code, "the unit of the distance is no length of UCUM.")
+    return Near(latitude, longitude, float(metres))
+
+
+_MILES = {"mi": "[mi_i]", "mi_us": "[mi_us]"}
+
+
 def _composite(parameter: SearchParameter, text: str, base: str) -> Composite:
     parts = split(text, "$")
     if len(parts) != len(parameter.components):
@@ -272,4 +315,5 @@ _READERS: dict[str, Callable[[SearchParameter, str], Value]] = {
     "date": _moment,
     "number": _amount,
     "quantity": _quantity,
+    "special": _near,
 }

@@ -25,7 +25,7 @@ def searchset(base: str, rtype: str, pairs: Sequence[tuple[str, str]], query: Qu
     parts = [b'{"resourceType":"Bundle","type":"searchset"']
     if page.total is not None:
         parts.append(b',"total":%d' % page.total)
-    parts.append(b',"link":' + dumps(_links(address, pairs, page)))
+    parts.append(b',"link":' + dumps(_links(address, pairs, query.ignored, page)))
     entries = [_entry(base, stored, b"match") for stored in page.matches]
     entries += [_entry(base, stored, b"include") for stored in page.included]
     if query.ignored:
@@ -36,11 +36,18 @@ def searchset(base: str, rtype: str, pairs: Sequence[tuple[str, str]], query: Qu
     return b"".join(parts)
 
 
-def _links(address: str, pairs: Sequence[tuple[str, str]], page: Page) -> list[dict[str, str]]:
-    links = [{"relation": "self", "url": _url(address, pairs)}]
-    if page.next:
-        rest = [pair for pair in pairs if pair[0] != CURSOR]
-        links.append({"relation": "next", "url": _url(address, [*rest, (CURSOR, page.next)])})
+def _links(
+    address: str, pairs: Sequence[tuple[str, str]], ignored: Sequence[str], page: Page
+) -> list[dict[str, str]]:
+    """`self` says what was done, without what was ignored; the others lead to pages, where there are several."""
+    done = [pair for pair in pairs if pair[0] not in ignored]
+    rest = [pair for pair in done if pair[0] != CURSOR]
+    links = [{"relation": "self", "url": _url(address, done)}]
+    if page.next or page.previous:
+        links.append({"relation": "first", "url": _url(address, rest)})
+    for relation, cursor in (("previous", page.previous), ("next", page.next), ("last", page.last)):
+        if cursor:
+            links.append({"relation": relation, "url": _url(address, [*rest, (CURSOR, cursor)])})
     return links
 
 

@@ -5,45 +5,23 @@ Room: store. Touches: the table res. Standard: https://hl7.org/fhir/R4/search.ht
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from careloom.fhir.clause import Chain, Clause, Criterion, Has, Junction, Listed, Negation
 from careloom.fhir.matching import matches
-from careloom.fhir.outcome import Issue, OutcomeError
-from careloom.fhir.query import Chain, Clause, Criterion, Has
 from careloom.fhir.resource import Resource
-from careloom.fhir.searchparam import SearchParameter
-from careloom.store.actor import Actor
-from careloom.store.condition import Condition, all_of, any_of, equals
+from careloom.fhir.searchparam import SearchParameter, parameters
+from careloom.store.canonical import addresses_of, by_canonical, canonicals_in, is_canonical, means
+from careloom.store.condition import Condition, all_of, any_of, equals, negated, overlaps
 from careloom.store.criterion import criterion_condition, needs_check
-from careloom.store.database import Connection
-from careloom.store.hashes import salt
+from careloom.store.expansion import expanded, listed
+from careloom.store.hashes import hash64, salt
+from careloom.store.look import Look, chunks
 from careloom.store.resource_type import columns_of, number_of
 from careloom.store.stored import FIELDS, Stored, stored_of
 from careloom.store.visible import visible
-
-TIME_LIMIT_S = 30.0
-"""How long one search may look at resources."""
-CHUNK = 500
-"""Rows that are read at once where resources must be looked at."""
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """One search under way: where it reads, for whom, until when (time.monotonic)."""
-
-    connection: Connection
-    actor: Actor
-    until: float
-
-    def go_on(self) -> None:
-        """Raise OutcomeError(too-costly) when the time is up."""
-        if time.monotonic() > self.until:
-            text = "This search must look at too many resources: add a parameter that narrows it."
-            raise OutcomeError(Issue("too-costly", text))
 
 
 class Sieve(NamedTuple):
@@ -55,14 +33,22 @@ class Sieve(NamedTuple):
 
 def sieve_of(look: Look, rtype: str, clause: Clause, row: str = "r") -> Sieve:
     """The sieve of one clause on rows of a type."""
-    if isinstance(clause, Criterion):
-        condition = criterion_condition(rtype, clause, row)
-        return Sieve(condition, partial(matches, criterion=clause) if needs_check(clause) else None)
-    inner = f"{row}c"
-    if isinstance(clause, Chain):
-        branches = [_chain(look, clause.parameter, branch, row, inner) for branch in clause.branches]
-        return Sieve(any_of(branches))
-    return Sieve(_has(look, clause, row, inner))
+    match clause:
+        case Criterion():
+            clause = expanded(look, clause)
+            condition = criterion_condition(rtype, clause, row)
+            return Sieve(condition, partial(matches, criterion=clause) if needs_check(clause) else None)
+        case Chain():
+            branches = [_chain(look, clause.parameter, branch, row) for branch in clause.branches]
+            return Sieve(any_of([*branches, *_by_url(look, rtype, clause, row)]))
+        case Has():
+            return Sieve(_has(look, rtype, clause, row))
+        case Junction():
+            return _junction(look, rtype, clause, row)
+        case Negation():
+            return Sieve(negated(condition_of(look, rtype, clause.clause, row)))
+        case Listed():
+            return Sieve(equals(f"{row}.key", sorted(listed(look, clause.lists))))
 
 
 def condition_of(look: Look, rtype: str, clause: Clause, row: str = "r") -> Condition:
@@ -70,9 +56,22 @@ def condition_of(look: Look, rtype: str, clause: Clause, row: str = "r") -> Cond
     sieve = sieve_of(look, rtype, clause, row)
     if sieve.check is None:
         return sieve.condition
-    # The alias of the statement is the clause's own: it is asked apart from the row it will narrow.
+    # It is asked apart from the row that it will narrow, so under its own alias.
     alone = sieve_of(look, rtype, clause, "r")
     return equals(f"{row}.key", [stored.key for stored in passed(look, rtype, alone)])
+
+
+def _junction(look: Look, rtype: str, clause: Junction, row: str) -> Sieve:
+    if not clause.is_all:
+        return Sieve(any_of([condition_of(look, rtype, one, row) for one in clause.clauses]))
+    sieves = [sieve_of(look, rtype, one, row) for one in clause.clauses]
+    checks = [sieve.check for sieve in sieves if sieve.check is not None]
+    condition = all_of([sieve.condition for sieve in sieves])
+
+    def check(resource: Resource) -> bool:
+        return all(one(resource) for one in checks)
+
+    return Sieve(condition, check if checks else None)
 
 
 def passed(look: Look, rtype: str, sieve: Sieve) -> Iterator[Stored]:
@@ -90,23 +89,13 @@ def passed(look: Look, rtype: str, sieve: Sieve) -> Iterator[Stored]:
                 yield stored
 
 
-def chunks(look: Look, sql: str, values: Sequence[Any]) -> Iterator[list[tuple[Any, ...]]]:
-    """The rows of a statement, some at a time, so that memory stays small and the time is watched."""
-    with look.connection.transaction(), look.connection.cursor("careloom_look", binary=True) as cursor:
-        cursor.execute(sql.encode(), values)
-        while rows := cursor.fetchmany(CHUNK):
-            look.go_on()
-            yield rows
-
-
-def _chain(
-    look: Look, parameter: SearchParameter, branch: tuple[str, Clause], row: str, inner: str
-) -> Condition:
+def _chain(look: Look, parameter: SearchParameter, branch: tuple[str, Clause], row: str) -> Condition:
     """The row refers to a resource of the branch's type that meets its clause.
 
     The keys of those are gathered first, and an index then finds who refers to them.
     """
     rtype, clause = branch
+    inner = f"{row}c"
     condition = _seen(look, rtype, clause, inner)
     keys = f"select {inner}.key from res {inner} where {condition.sql}"
     if rtype == "Patient" and parameter.id in columns_of(parameter.rtype).single_patients:
@@ -115,16 +104,39 @@ def _chain(
     return Condition(f"{row}.ix && array({entries})", (salt(parameter.id), *condition.values))
 
 
-def _has(look: Look, clause: Has, row: str, inner: str) -> Condition:
+def _by_url(look: Look, rtype: str, chain: Chain, row: str) -> list[Condition]:
+    """The row names by canonical a resource that meets the clause of its type."""
+    if not is_canonical(chain.parameter):
+        return []
+    addresses = {
+        address
+        for target, clause in chain.branches
+        if "url" in parameters(target)
+        for stored in passed(look, target, sieve_of(look, target, clause))
+        for address in addresses_of(stored)
+    }
+    entries = [hash64(one) ^ salt(chain.parameter.id) for one in addresses]
+    if not entries:
+        return []
+    check = partial(means, parameter=chain.parameter, addresses=addresses)
+    naming = passed(look, rtype, Sieve(overlaps("r.ix", entries), check))
+    return [equals(f"{row}.key", [one.key for one in naming])]
+
+
+def _has(look: Look, rtype: str, clause: Has, row: str) -> Condition:
     """A resource of another type refers to the row and meets a clause: the keys it refers to are its `ix`, unsalted."""
+    inner = f"{row}c"
     condition = _seen(look, clause.rtype, clause.clause, inner)
     parameter = clause.parameter.id
     entries = f"select unnest({inner}.ix) # %s::bigint from res {inner} where {condition.sql}"
-    has = Condition(f"{row}.key in ({entries})", (salt(parameter), *condition.values))
-    if parameter not in columns_of(clause.rtype).single_patients:
-        return has
-    patients = f"select {inner}.pat from res {inner} where {condition.sql}"
-    return any_of([Condition(f"{row}.key in ({patients})", condition.values), has])
+    found = [Condition(f"{row}.key in ({entries})", (salt(parameter), *condition.values))]
+    if parameter in columns_of(clause.rtype).single_patients:
+        patients = f"select {inner}.pat from res {inner} where {condition.sql}"
+        found.append(Condition(f"{row}.key in ({patients})", condition.values))
+    if is_canonical(clause.parameter) and "url" in parameters(rtype):
+        sources = passed(look, clause.rtype, sieve_of(look, clause.rtype, clause.clause))
+        found.append(by_canonical(rtype, canonicals_in(sources, clause.parameter), row))
+    return any_of(found)
 
 
 def _seen(look: Look, rtype: str, clause: Clause, row: str) -> Condition:

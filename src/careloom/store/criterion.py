@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from careloom.fhir.clause import Criterion
 from careloom.fhir.facts import resource_types
 from careloom.fhir.outcome import Issue, OutcomeError
-from careloom.fhir.query import Criterion
 from careloom.fhir.queryvalue import (
+    FULL_TEXT,
     Amount,
     Composite,
     Missing,
@@ -48,6 +49,10 @@ def criterion_condition(rtype: str, criterion: Criterion, row: str = "r") -> Con
     if modifier == "not":
         asserted = Criterion(parameter, "", criterion.values)
         return ALWAYS if needs_check(asserted) else negated(criterion_condition(rtype, asserted, row))
+    if parameter.type == "special" or parameter.code in FULL_TEXT:
+        return ALWAYS
+    if modifier.startswith("=") and (modifier != "=eq" or parameter.type != "string"):
+        return ALWAYS if parameter.code in OF_THE_ROW else _present(columns, _stored(rtype, parameter), row)
     if parameter.code == "_id":
         return _by_id(rtype, parameter, modifier, criterion.values, row)
     conditions = [
@@ -61,6 +66,10 @@ def needs_check(criterion: Criterion) -> bool:
     parameter, modifier = criterion.parameter, criterion.modifier
     if criterion.values and isinstance(criterion.values[0], Missing):
         return parameter.type in {"composite", "special"}
+    if modifier == "not":
+        return needs_check(Criterion(parameter, "", criterion.values))
+    if modifier.startswith("=") or parameter.code in FULL_TEXT:
+        return True
     match parameter.type:
         case "string":
             return modifier in {"exact", "contains"} or any(map(_is_long, criterion.values))
@@ -183,7 +192,7 @@ def _strings(
             escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
             # Of a longer text only the beginning is here.
             conditions.append(Condition("(s.v like %s or length(s.v) >= %s)", (f"%{escaped}%", STRING_LIMIT)))
-        elif modifier == "exact":
+        elif modifier in {"exact", "=eq"}:
             conditions.append(Condition("s.v = %s", (text,)))
         else:
             conditions.append(Condition("s.v >= %s and s.v < %s", (text, text + HIGHEST)))
@@ -318,7 +327,7 @@ def _is_supported(parameter: SearchParameter, modifier: str) -> bool:
 
 
 _MODIFIERS = {
-    "string": ("exact", "contains"),
+    "string": ("exact", "contains", "=eq"),
     "token": ("text", "of-type"),
     "uri": ("above", "below"),
 }

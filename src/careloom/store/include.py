@@ -8,7 +8,7 @@ References are read from the decoded bodies; which parameter one belongs to is k
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -16,19 +16,21 @@ import msgspec
 from careloom.fhir.indexvalue import reference_key
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.query import Include, Query
+from careloom.fhir.searchparam import SearchParameter, parameters
 from careloom.store.actor import Actor
-from careloom.store.condition import Condition, all_of, any_of, equals, overlaps
+from careloom.store.canonical import addresses_of, by_canonical, canonicals_in, is_canonical, means
+from careloom.store.condition import NEVER, Condition, all_of, any_of, equals, overlaps
 from careloom.store.database import Connection
 from careloom.store.fetch import fetch
 from careloom.store.hashes import hash64, salt
-from careloom.store.resource_type import columns_of, number_of
+from careloom.store.resource_type import RESOURCE_TYPES, columns_of, number_of
 from careloom.store.stored import FIELDS, Stored, stored_of
 from careloom.store.visible import visible
 
 MAX_INCLUDED = 5_000
 """More than this beside one page is refused, rather than cut off silently."""
-MAX_ROUNDS = 8
-"""How far :iterate goes."""
+MAX_ROUNDS = 40
+"""How far :iterate goes; what leads on beyond is refused."""
 
 _REFERENCE = re.compile(rb'"reference":("(?:[^"\\\\]|\\\\.)*")')
 
@@ -40,17 +42,20 @@ def included(connection: Connection, actor: Actor, query: Query, matches: Sequen
     found: dict[int, Stored] = {}
     seen = {match.key for match in matches}
     fresh = list(matches)
-    for turn in range(MAX_ROUNDS):
+    for turn in range(MAX_ROUNDS + 1):
         includes = [one for one in query.includes if turn == 0 or one.iterate]
         revincludes = [one for one in query.revincludes if turn == 0 or one.iterate]
         if not fresh or not (includes or revincludes):
             break
-        conditions = [*_forward(connection, includes, fresh), *_backward(revincludes, fresh)]
+        conditions = [
+            *_forward(connection, includes, fresh),
+            *_backward(connection, actor, revincludes, fresh),
+        ]
         fresh = [one for one in _read(connection, actor, conditions) if one.key not in seen]
         seen.update(one.key for one in fresh)
         found.update((one.key, one) for one in fresh)
-        if len(found) > MAX_INCLUDED:
-            text = f"More than {MAX_INCLUDED} resources are to be included: ask for a smaller _count."
+        if len(found) > MAX_INCLUDED or (fresh and turn == MAX_ROUNDS):
+            text = f"More than {MAX_INCLUDED} resources, or {MAX_ROUNDS} steps away, are to be included: ask for less."
             raise OutcomeError(Issue("too-costly", text))
     return list(found.values())
 
@@ -61,29 +66,58 @@ def references_in(body: bytes) -> set[str]:
     return {reference_key(text) for text in texts if not text.startswith("#")}
 
 
+def _parameters(include: Include, rtype: str) -> list[SearchParameter]:
+    """The parameters whose references are followed: the one that is named, or (*) all."""
+    if include.parameter is not None:
+        return [include.parameter]
+    return [parameter for parameter in parameters(rtype).values() if parameter.type == "reference"]
+
+
 def _forward(
     connection: Connection, includes: Sequence[Include], sources: Sequence[Stored]
-) -> list[Condition]:
+) -> Iterator[Condition]:
     if not includes:
-        return []
-    entries = _entries(connection, sources) if any(one.parameter for one in includes) else {}
+        return
+    entries = _entries(connection, sources)
     keys: set[int] = set()
     for source in sources:
-        wanted = [one for one in includes if one.rtype == source.rtype]
-        for reference in references_in(source.body) if wanted else ():
-            key = hash64(reference)
-            if any(_refers(one, reference, key, entries.get(source.seq, frozenset())) for one in wanted):
-                keys.add(key)
-    return [equals("r.key", sorted(keys))] if keys else []
+        own = entries.get(source.seq, frozenset())
+        for one in includes:
+            if one.rtype == source.rtype:
+                keys |= _keys(one, source, own)
+                yield from _canonical(one, source)
+    if keys:
+        yield equals("r.key", sorted(keys))
 
 
-def _refers(include: Include, reference: str, key: int, entries: Iterable[int]) -> bool:
-    if include.target and not reference.startswith(f"{include.target}/"):
-        return False
-    parameter = include.parameter
-    if parameter is None or key ^ salt(parameter.id) in entries:
-        return True
-    return parameter.id in columns_of(include.rtype).single_patients and key in entries
+def _keys(include: Include, source: Stored, entries: frozenset[int]) -> set[int]:
+    """Keys of the resources to which these references of the source lead."""
+    target = f"{include.target}/" if include.target else ""
+    keys = {hash64(one) for one in references_in(source.body) if one.startswith(target)}
+    single = columns_of(include.rtype).single_patients
+    found: set[int] = set()
+    for parameter in _parameters(include, source.rtype):
+        salted = salt(parameter.id)
+        found |= {
+            key for key in keys if key ^ salted in entries or (parameter.id in single and key in entries)
+        }
+    return found
+
+
+def _canonical(include: Include, source: Stored) -> Iterator[Condition]:
+    for parameter in filter(is_canonical, _parameters(include, source.rtype)):
+        canonicals = canonicals_in([source], parameter)
+        if canonicals:
+            # A canonical may also be written as Type/id.
+            names = [
+                one for one in canonicals if one.startswith(f"{include.target}/" if include.target else "")
+            ]
+            yield equals("r.key", [hash64(one) for one in names])
+        types = [include.target] if include.target else parameter.targets or RESOURCE_TYPES
+        for rtype in types if canonicals else ():
+            condition = by_canonical(rtype, canonicals)
+            if condition is not NEVER:
+                yield all_of([Condition("r.rtype = %s", (number_of(rtype),)), condition])
 
 
 def _entries(connection: Connection, sources: Sequence[Stored]) -> dict[int, frozenset[int]]:
@@ -94,18 +128,41 @@ def _entries(connection: Connection, sources: Sequence[Stored]) -> dict[int, fro
     return {rid: frozenset(ix if pat is None else [pat, *ix]) for rid, pat, ix in rows}
 
 
-def _backward(revincludes: Sequence[Include], targets: Sequence[Stored]) -> list[Condition]:
-    conditions: list[Condition] = []
-    keys = [target.key for target in targets]
+def _backward(
+    connection: Connection, actor: Actor, revincludes: Sequence[Include], targets: Sequence[Stored]
+) -> Iterator[Condition]:
     for one in revincludes:
-        if one.parameter is None:
-            text = "_revinclude takes a type and a parameter here, not *."
-            raise OutcomeError(Issue("not-supported", text, "_revinclude"))
-        refers = [overlaps("r.ix", [key ^ salt(one.parameter.id) for key in keys])]
-        if one.parameter.id in columns_of(one.rtype).single_patients:
-            refers.append(equals("r.pat", keys))
-        conditions.append(all_of([Condition("r.rtype = %s", (number_of(one.rtype),)), any_of(refers)]))
-    return conditions
+        wanted = [target for target in targets if one.target in {"", target.rtype}]
+        for rtype in [one.rtype] if one.rtype else RESOURCE_TYPES:
+            some = _parameters(one, rtype)
+            if some and wanted:
+                refers = [_refers(parameter, rtype, wanted) for parameter in some]
+                yield all_of([Condition("r.rtype = %s", (number_of(rtype),)), any_of(refers)])
+                yield from (
+                    equals("r.key", _by_url(connection, actor, parameter, rtype, wanted))
+                    for parameter in filter(is_canonical, some)
+                )
+
+
+def _by_url(
+    connection: Connection, actor: Actor, parameter: SearchParameter, rtype: str, targets: Sequence[Stored]
+) -> list[int]:
+    """Keys of the rows that name one of the targets by canonical."""
+    addresses = {one for target in targets for one in addresses_of(target)}
+    if not addresses:
+        return []
+    named = overlaps("r.ix", [hash64(one) ^ salt(parameter.id) for one in addresses])
+    found = _read(connection, actor, [all_of([Condition("r.rtype = %s", (number_of(rtype),)), named])])
+    return [one.key for one in found if means(one.resource(), parameter, addresses)]
+
+
+def _refers(parameter: SearchParameter, rtype: str, targets: Sequence[Stored]) -> Condition:
+    """The row refers to one of the targets by this parameter."""
+    keys = [target.key for target in targets]
+    refers = overlaps("r.ix", [key ^ salt(parameter.id) for key in keys])
+    if parameter.id in columns_of(rtype).single_patients:
+        return any_of([refers, equals("r.pat", keys)])
+    return refers
 
 
 def _read(connection: Connection, actor: Actor, conditions: Sequence[Condition]) -> list[Stored]:

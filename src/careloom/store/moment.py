@@ -44,6 +44,7 @@ _SPAN: dict[str, tuple[str, str]] = {
     "sa": ("{a} >= %s", "hi"),
     "eb": ("{a} < %s and {b} <= %s", "lo lo"),
     "ap": ("{a} < %s and {b} > %s", "late early"),
+    "po": ("{a} < %s and {b} > %s", "hi lo"),
 }
 _INSTANT: dict[str, tuple[str, str]] = {
     "eq": ("{a} >= %s and {a} < %s", "lo hi"),
@@ -55,6 +56,7 @@ _INSTANT: dict[str, tuple[str, str]] = {
     "sa": ("{a} >= %s", "hi"),
     "eb": ("{a} < %s", "lo"),
     "ap": ("{a} >= %s and {a} < %s", "early late"),
+    "po": ("{a} >= %s and {a} < %s", "lo hi"),
 }
 """Prefix -> SQL on the span [a, b), and which moments fill its placeholders."""
 

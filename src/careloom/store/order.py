@@ -92,21 +92,40 @@ def is_indexed(sort: Sort) -> bool:
     return sort.parameter.type in _TABLES or sort.parameter.code in OF_THE_ROW
 
 
+def is_split(rtype: str, sort: tuple[Sort, ...]) -> bool:
+    """Whether undated rows, which an index holds before all others, must be asked for apart to come last."""
+    first = sort[0] if sort else None
+    return first is not None and not first.is_descending and _is_hot(rtype, first)
+
+
 @lru_cache(maxsize=1024)
-def order_of(rtype: str, sort: tuple[Sort, ...]) -> Order:
-    """The order of a search by keys that are all `is_indexed`."""
-    keys = [_key(rtype, one) for one in sort] or [Key("r.dlo", "timestamptz", is_descending=True)]
+def order_of(rtype: str, sort: tuple[Sort, ...], is_dated: bool | None = None) -> Order:  # noqa: FBT001
+    """The order of a search by keys that are all `is_indexed`; `is_dated` for one half of a search that `is_split`."""
+    keys = [_key(rtype, one, is_dated if place == 0 else None) for place, one in enumerate(sort)] or [
+        Key("r.dlo", "timestamptz", is_descending=True)
+    ]
     return Order((*keys, Key("r.key", "bigint", keys[-1].is_descending)))
 
 
-def _key(rtype: str, sort: Sort) -> Key:
+def _is_hot(rtype: str, sort: Sort) -> bool:
+    return sort.parameter.id == columns_of(rtype).date
+
+
+def _key(rtype: str, sort: Sort, is_dated: bool | None) -> Key:  # noqa: FBT001
     parameter, down = sort.parameter, sort.is_descending
     if parameter.code == "_lastUpdated":
         return Key("r.lm", "timestamptz", down)
     if parameter.code == "_id":
         return Key("r.id", 'text collate "C"', down)
-    if parameter.id == columns_of(rtype).date:
-        return Key("r.dlo", "timestamptz", down)
+    if _is_hot(rtype, sort):
+        if down or is_dated:
+            return Key("r.dlo", "timestamptz", down)
+        last = "'infinity'::timestamptz"
+        return Key(
+            last if is_dated is False else f"coalesce(nullif(r.dlo, '-infinity'), {last})",
+            "timestamptz",
+            down,
+        )
     table, column, kind, highest, lowest = _TABLES[parameter.type]
     # Of several values the first in this direction counts; resources without one come last.
     best = f"select {'max' if down else 'min'}(s.{column}) from {table} s where s.rid = r.rid and s.sp = {parameter.id:d}"

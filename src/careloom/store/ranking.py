@@ -18,7 +18,7 @@ from careloom.fhir.query import Sort
 from careloom.fhir.resource import Resource
 from careloom.fhir.searchelement import Element, elements
 from careloom.fhir.searchparam import SearchParameter
-from careloom.store.clause import Look, chunks
+from careloom.store.look import Look, chunks
 from careloom.store.place import Place
 from careloom.store.rows import Branch, Rows
 from careloom.store.stored import FIELDS, Stored, stored_of
@@ -34,11 +34,11 @@ class _Row(NamedTuple):
     """Of each key of the order its value, or None."""
 
 
-def ranked_rows(
-    look: Look, branches: Sequence[Branch], sort: Sequence[Sort], place: Place, count: int
-) -> Rows:
+def ranked_rows(look: Look, branches: Sequence[Branch], place: Place, count: int) -> Rows:
     """The page of `count` rows at this place. Raises OutcomeError(too-costly) where there are too many matches."""
-    rows = _in_order(_all(look, branches, sort), sort)
+    # Types that are searched together agree in directions and in the types of their parameters.
+    sort = branches[0].sort
+    rows = _in_order(_all(look, branches), sort)
     start, end = 0, len(rows)
     if place.values:
         boundary = _Row(0, int(place.values[-1]), tuple(map(_read, sort, place.values)))
@@ -50,7 +50,7 @@ def ranked_rows(
     return Rows(_read_again(look, shown), values, is_more=end - start > count)
 
 
-def _all(look: Look, branches: Sequence[Branch], sort: Sequence[Sort]) -> list[_Row]:
+def _all(look: Look, branches: Sequence[Branch]) -> list[_Row]:
     found: list[_Row] = []
     for branch in branches:
         sql = f"select {FIELDS} from res r where {branch.condition.sql}"
@@ -58,7 +58,7 @@ def _all(look: Look, branches: Sequence[Branch], sort: Sequence[Sort]) -> list[_
             for stored in stored_of(look.connection, rows):
                 resource = stored.resource()
                 if all(check(resource) for check in branch.checks):
-                    ranks = tuple(_rank(resource, key) for key in sort)
+                    ranks = tuple(_rank(resource, key) for key in branch.sort)
                     found.append(_Row(stored.seq, stored.key, ranks))
             if len(found) > MAX_RANKED:
                 text = f"More than {MAX_RANKED:,} matches cannot be sorted so: narrow the search."

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from careloom.fhir.query import Sort
 from careloom.fhir.resource import Resource
-from careloom.store.clause import Look, chunks
 from careloom.store.condition import Condition, all_of
 from careloom.store.fetch import fetch
-from careloom.store.order import Order
+from careloom.store.look import Look, chunks
+from careloom.store.order import Order, order_of
 from careloom.store.place import Place
 from careloom.store.stored import FIELDS, Stored, stored_of
 
@@ -23,10 +24,15 @@ ESTIMATED_FROM = 10_000
 
 
 class Branch(NamedTuple):
-    """A condition on rows r of res, and what the resources that meet it must also be."""
+    """Rows r of res that are part of the answer: their type, their condition, what they must also be, their order."""
 
+    rtype: str
+    """"Resource": of every type."""
     condition: Condition
     checks: tuple[Callable[[Resource], bool], ...] = ()
+    sort: tuple[Sort, ...] = ()
+    is_dated: bool | None = None
+    """None: dated and undated rows."""
 
     def passes(self, stored: Stored) -> bool:
         """Whether the resource is what the index alone could not tell."""
@@ -46,19 +52,25 @@ class Rows(NamedTuple):
     """Whether there are more in the direction in which they were read."""
 
 
-def found_rows(look: Look, branches: Sequence[Branch], order: Order, place: Place, count: int) -> Rows:
+def found_rows(look: Look, branches: Sequence[Branch], place: Place, count: int) -> Rows:
     """The page of `count` rows at this place."""
-    order = order.backwards if place.is_back else order
-    width = len(order.keys)
+    orders = [order_of(branch.rtype, branch.sort, branch.is_dated) for branch in branches]
+    orders = [order.backwards for order in orders] if place.is_back else orders
+    width = len(orders[0].keys)
     values = place.values
-    # All branches share their checks: those of the query.
-    is_checked = bool(branches[0].checks)
+    # Branches of one type share their checks.
+    of_type = {branch.rtype: branch for branch in branches}
+    is_checked = any(branch.checks for branch in branches)
+
+    def passes(stored: Stored) -> bool:
+        return (of_type.get(stored.rtype) or branches[0]).passes(stored)
+
     size = count + 1
     kept: list[tuple[Stored, tuple[str, ...]]] = []
     while True:
-        rows = _rows(look, branches, order, values, size)
+        rows = _rows(look, list(zip(branches, orders, strict=True)), values, size)
         found = zip(stored_of(look.connection, rows), (row[-width:] for row in rows), strict=True)
-        kept += [one for one in found if branches[0].passes(one[0])] if is_checked else found
+        kept += [one for one in found if passes(one[0])] if is_checked else found
         if len(kept) > count or len(rows) < size:
             break
         look.go_on()
@@ -102,19 +114,20 @@ def _planned(look: Look, branches: Sequence[Branch]) -> int:
 
 
 def _rows(
-    look: Look, branches: Sequence[Branch], order: Order, after: Sequence[str], limit: int
+    look: Look, branches: Sequence[tuple[Branch, Order]], after: Sequence[str], limit: int
 ) -> list[tuple[Any, ...]]:
     parts: list[str] = []
     values: list[Any] = []
-    for branch in branches:
-        where = all_of([branch.condition, order.after(after)]) if after else branch.condition
-        parts.append(f"select {FIELDS}, {{keys}} from res r where {where.sql} order by {order.sql} limit %s")
+    order = branches[0][1]
+    for branch, own in branches:
+        where = all_of([branch.condition, own.after(after)]) if after else branch.condition
+        keys = own.texts if len(branches) == 1 else own.named
+        parts.append(f"select {FIELDS}, {keys} from res r where {where.sql} order by {own.sql} limit %s")
         values += [*where.values, limit]
-    if len(parts) == 1:
-        sql = parts[0].replace("{keys}", order.texts)
-    else:
-        # Each branch is cut off in the order of an index; only the few rows of both are sorted here.
-        union = " union all ".join(f"({part.replace('{keys}', order.named)})" for part in parts)
+    sql = parts[0]
+    if len(parts) > 1:
+        # Each branch is cut off in the order of an index; only the few rows of all are sorted here.
+        union = " union all ".join(f"({part})" for part in parts)
         sql = f"select {FIELDS}, {order.named_texts} from ({union}) r order by {order.named_sql} limit %s"
         values.append(limit)
     return fetch(look.connection, sql.encode(), values)

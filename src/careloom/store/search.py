@@ -11,15 +11,17 @@ from typing import NamedTuple
 
 import psycopg
 
+from careloom.fhir.clause import Criterion
 from careloom.fhir.outcome import Issue, OutcomeError
-from careloom.fhir.query import Clause, Criterion, Query
+from careloom.fhir.query import Query, Sort
 from careloom.store.actor import Actor
-from careloom.store.clause import TIME_LIMIT_S, Look, sieve_of
+from careloom.store.clause import sieve_of
 from careloom.store.condition import Condition, all_of, equals, negated
 from careloom.store.criterion import hot_codes
 from careloom.store.database import Connection
 from careloom.store.include import included
-from careloom.store.order import is_indexed, order_of
+from careloom.store.look import TIME_LIMIT_S, Look
+from careloom.store.order import is_indexed, is_split
 from careloom.store.place import LAST, START, following, place_of
 from careloom.store.ranking import ranked_rows
 from careloom.store.resource_type import number_of
@@ -64,10 +66,8 @@ def _page(look: Look, query: Query) -> Page:
     if count == 0 or query.summary == "count":
         return Page([], [], counted(look, branches, query.total), None, query.ignored)
     place = place_of(query.cursor, max(len(query.sort), 1) + 1)
-    if all(map(is_indexed, query.sort)):
-        rows = found_rows(look, branches, order_of(query.rtype, query.sort), place, count)
-    else:
-        rows = ranked_rows(look, branches, query.sort, place, count)
+    is_ordered = all(is_indexed(key) for branch in branches for key in branch.sort)
+    rows = (found_rows if is_ordered else ranked_rows)(look, branches, place, count)
     after, before = following(rows.values, place, is_more=rows.is_more)
     total = len(rows.matches) if place == START and after is None else None
     if total is None and query.total in {"accurate", "estimate"}:
@@ -89,10 +89,31 @@ def _branches(look: Look, query: Query) -> list[Branch]:
     There are two where a code drives the search: rows whose first coding it is, in the order of an index, and the
     few for which it is another coding.
     """
-    return _of_type(look, query.rtype, query.criteria)
+    parts = query.parts or (query,)
+    _refuse_mixed([part.sort for part in parts])
+    return [half for part in parts for branch in _of_type(look, part) for half in _halves(branch)]
 
 
-def _of_type(look: Look, rtype: str, criteria: Sequence[Clause]) -> list[Branch]:
+def _halves(branch: Branch) -> list[Branch]:
+    if not is_split(branch.rtype, branch.sort):
+        return [branch]
+    dated = all_of([branch.condition, Condition("r.dlo > '-infinity'")])
+    undated = all_of([branch.condition, Condition("r.dlo = '-infinity'")])
+    return [
+        branch._replace(condition=dated, is_dated=True),
+        branch._replace(condition=undated, is_dated=False),
+    ]
+
+
+def _refuse_mixed(sorts: Sequence[tuple[Sort, ...]]) -> None:
+    """Types that are searched together can be sorted by what is of one kind in all of them."""
+    if len({tuple((key.parameter.type, is_indexed(key)) for key in sort) for sort in sorts}) > 1:
+        text = "These types cannot be sorted together: the parameter is not of the same type in all of them."
+        raise OutcomeError(Issue("not-supported", text, "_sort"))
+
+
+def _of_type(look: Look, query: Query) -> list[Branch]:
+    rtype, criteria = query.rtype, query.criteria
     common = [Condition("not r.is_deleted"), visible(look.actor)]
     if rtype != "Resource":
         common.insert(0, Condition("r.rtype = %s", (number_of(rtype),)))
@@ -101,13 +122,14 @@ def _of_type(look: Look, rtype: str, criteria: Sequence[Clause]) -> list[Branch]
     checks = tuple(sieve.check for sieve in sieves if sieve.check is not None)
     common += [sieve.condition for sieve in sieves]
     if driver is None:
-        return [Branch(all_of(common), checks)]
+        return [Branch(rtype, all_of(common), checks, query.sort)]
     if any(one.condition.sql.startswith(("r.pat = ", "r.key = ")) for one in sieves):
-        return [Branch(all_of([*common, sieve_of(look, rtype, driver).condition]), checks)]
+        common.append(sieve_of(look, rtype, driver).condition)
+        return [Branch(rtype, all_of(common), checks, query.sort)]
     driving = hot_codes(rtype, driver)
     seconds = equals("s.code", driving)
     another = Condition(f"r.rid in (select s.rid from s_second s where {seconds.sql})", seconds.values)
     return [
-        Branch(all_of([*common, equals("r.code", driving)]), checks),
-        Branch(all_of([*common, negated(equals("r.code", driving)), another]), checks),
+        Branch(rtype, all_of([*common, equals("r.code", driving)]), checks, query.sort),
+        Branch(rtype, all_of([*common, negated(equals("r.code", driving)), another]), checks, query.sort),
     ]

@@ -61,6 +61,55 @@ class Oracle:
         code, _, modifier = name.partition(":")
         return frozenset(self._plain(rtype, code, modifier, text))
 
+    def included(self, names: Iterable[str], pairs: Pairs) -> Names:
+        """What _include and _revinclude add to these matches."""
+        matches = set(names)
+        found: set[str] = set()
+        fresh, is_first = set(matches), True
+        while fresh:
+            reached: set[str] = set()
+            for name, text in pairs:
+                bare, _, modifier = name.partition(":")
+                if bare == "_include" and (is_first or modifier):
+                    reached |= self._forward(fresh, text)
+                if bare == "_revinclude" and (is_first or modifier):
+                    reached |= self._backward(fresh, text)
+            fresh, is_first = reached - found - matches, False
+            found |= fresh
+        return frozenset(found)
+
+    def _forward(self, names: set[str], text: str) -> set[str]:
+        source, code, target = [*text.split(":"), "", ""][:3]
+        pointed: set[str] = set()
+        for name in names:
+            if source in {"*", name.partition("/")[0]}:
+                for parameter in _followed(name.partition("/")[0], code):
+                    pointed |= {
+                        key for one in elements(self.resource(name), parameter) for key in _strict(one)
+                    }
+        return {
+            name
+            for rtype, some in self.of_type.items()
+            if target in {"", rtype}
+            for name, resource in some.items()
+            if _addresses(resource) & pointed
+        }
+
+    def _backward(self, names: set[str], text: str) -> set[str]:
+        source, code, target = [*text.split(":"), "", ""][:3]
+        addresses: set[str] = set()
+        for name in names:
+            if target in {"", name.partition("/")[0]}:
+                addresses |= _addresses(self.resource(name))
+        return {
+            name
+            for rtype, some in self.of_type.items()
+            if source in {"*", rtype}
+            for name, resource in some.items()
+            for parameter in _followed(rtype, code)
+            if any(addresses & set(_strict(one)) for one in elements(resource, parameter))
+        }
+
     def _plain(self, rtype: str, code: str, modifier: str, text: str) -> Iterator[str]:
         parameter = parameters(rtype)[code]
         values = [value for value in split(text, ",") if value]
@@ -103,7 +152,7 @@ class Oracle:
         return frozenset(
             own
             for own, resource in self.of_type.get(rtype, {}).items()
-            if any(key in pointed for one in elements(resource, parameter) for key in keys_of(one))
+            if any(key in pointed for one in elements(resource, parameter) for key in _strict(one))
         )
 
     def _has(self, rtype: str, name: str, text: str) -> Names:
@@ -112,7 +161,7 @@ class Oracle:
         pointed: set[str] = set()
         for found in self.one(source, rest, text) if source in self.of_type else ():
             for element in elements(self.resource(found), parameter):
-                pointed.update(keys_of(element))
+                pointed.update(_strict(element))
         return frozenset(own for own, one in self.of_type.get(rtype, {}).items() if _addresses(one) & pointed)
 
     def rank(self, name: str, sort: str) -> list[Any]:
@@ -140,6 +189,17 @@ def in_order(before: list[Any], after: list[Any], sort: str) -> bool:
             return other is None
         return one > other if key.startswith("-") else one < other
     return True
+
+
+def _followed(rtype: str, code: str) -> list[SearchParameter]:
+    if code not in {"", "*"}:
+        return [parameters(rtype)[code]]
+    return [one for one in parameters(rtype).values() if one.type == "reference"]
+
+
+def _strict(element: Element) -> list[str]:
+    """As it is written: a canonical with a version leads to that version alone."""
+    return keys_of(element)[:1]
 
 
 def _composite(resource: Resource, parameter: SearchParameter, value: str) -> bool:

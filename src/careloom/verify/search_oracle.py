@@ -12,13 +12,13 @@ from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 import zstandard
 
 from careloom.fhir.outcome import OutcomeError
-from careloom.fhir.query import parse
+from careloom.fhir.query import Query, parse
 from careloom.fhir.resource import Resource, dumps
 from careloom.flow.file import commit_file
 from careloom.settings import Settings
@@ -32,6 +32,7 @@ from careloom.verify.figure import Figure
 from careloom.verify.oracle import Oracle, in_order
 from careloom.verify.scratch import scratch_home
 from careloom.verify.shapes import BUSY, Shape, Shapes
+from careloom.verify.shapes_whole import WholeShapes, value_sets
 
 SYNTHEA = "patients/synthea-r4.tar.zst"
 EXAMPLES = "fhir-r4-definitions/hl7.fhir.r4.examples-4.0.1.tar.zst"
@@ -47,8 +48,12 @@ DEFINITIONS = (
 """Files of the package of examples that are definitions of R4, not examples."""
 NAME = "search-oracle"
 SEED = 2026
-NUMBER = 1_000
-"""Shapes made by chance, beside the sweep over all parameters."""
+NUMBER = 600
+"""Shapes made by chance of simple parameters, and as many of everything else, beside the sweep over all parameters."""
+SAMPLE = 3_000
+"""Resources whose codings are named in value sets."""
+PAGES_INCLUDED = 3
+"""Pages whose includes are compared: each costs the oracle a look at every resource."""
 CALM = 60
 """Shapes that are read while others write."""
 BEGUN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -66,19 +71,26 @@ def files(archive: Path) -> Iterator[tuple[str, bytes]]:
 
 def fill(database: Database, bundles: Iterable[bytes], singles: Iterable[bytes]) -> int:
     """Commit bundles and single resources, each at a time of its own; return how many were refused by the validator."""
-    refused = 0
     events = [("fhir", raw) for raw in bundles] + [("ndjson", b" ".join(raw.split(b"\n"))) for raw in singles]
-    for number, (kind, raw) in enumerate(events, 1):
-        now = BEGUN + timedelta(minutes=7 * number, milliseconds=number)
-        try:
-            with database.connection() as connection:
-                commit_file(
-                    connection, Event(number, "oracle", kind, raw, f"file-{number}", now, "received"), now
-                )
-        except OutcomeError:
-            refused += 1
+    refused = _commit(database, events, "file")
+    named = value_sets(list(islice(resources(database), SAMPLE)), SEED)
+    _commit(database, [("ndjson", dumps(one)) for one in named], "named")
     with database.autocommit() as connection:
         connection.execute("vacuum analyze")
+    return refused
+
+
+def _commit(database: Database, events: Sequence[tuple[str, bytes]], key: str) -> int:
+    """Commit each at a time of its own; return how many were refused."""
+    refused = 0
+    for number, (kind, raw) in enumerate(events, 1):
+        now = BEGUN + timedelta(minutes=7 * number, milliseconds=number)
+        event = Event(number, "oracle", kind, raw, f"{key}-{number}", now, "received")
+        try:
+            with database.connection() as connection:
+                commit_file(connection, event, now)
+        except OutcomeError:
+            refused += 1
     return refused
 
 
@@ -95,28 +107,77 @@ def resources(database: Database) -> Iterator[Resource]:
 
 
 def wrong(reader: Reader, oracle: Oracle, shape: Shape, count: int = 20) -> str:
-    """What is wrong with the answer to a shape, in a few words; "" if it is right on every page."""
-    expected = oracle.answer(shape.rtype, shape.pairs)
+    """What is wrong with the answer to a shape, in a few words; "" if it is right on every page, there and back."""
+    expected = oracle.answer(shape.rtype, shape.pairs) if shape.expected is None else shape.expected
     try:
         pages = list(_pages(reader, shape, max(count, len(expected) // 8)))
+        back = list(_pages(reader, shape, max(count, len(expected) // 6), is_back=True))
+        total = reader.search(_query(shape, ("_total", "accurate"), ("_count", "1"))).total
     except OutcomeError as error:
         return f"refused: {error}"
-    found = [name for page in pages for name in page]
-    sizes = [len(page) for page in pages]
-    if any(size != sizes[0] for size in sizes[:-1]):
-        return f"pages of unequal length: {sizes}"
+    found = [name for matches, _ in pages for name in matches]
+    returned = [name for matches, _ in reversed(back) for name in matches]
+    return (
+        _unequal(found, expected)
+        or _badly_cut([len(matches) for matches, _ in pages])
+        or ("" if returned == found else "the way back is another")
+        or ("" if total == len(expected) else f"the total is {total}, not {len(expected)}")
+        or _disorder(oracle, found, dict(shape.pairs).get("_sort", ""))
+        or _wrongly_included(oracle, shape, pages)
+    )
+
+
+def _unequal(found: list[str], expected: frozenset[str]) -> str:
     twice = [name for name, times in Counter(found).items() if times > 1]
     if twice:
         return f"{len(twice)} are told twice"
     more, less = set(found) - expected, expected - set(found)
     if more or less:
         return f"{len(more)} too many, {len(less)} too few of {len(expected)}: {sorted(more | less)[:2]}"
-    sort = dict(shape.pairs).get("_sort", "")
-    if sort:
-        ranks = [oracle.rank(name, sort) for name in found]
-        if not all(in_order(one, other, sort) for one, other in pairwise(ranks)):
-            return "not in order"
     return ""
+
+
+def _badly_cut(sizes: list[int]) -> str:
+    return f"pages of unequal length: {sizes}" if any(size != sizes[0] for size in sizes[:-1]) else ""
+
+
+def _disorder(oracle: Oracle, found: list[str], sort: str) -> str:
+    ranks = [oracle.rank(name, sort) for name in found] if sort else []
+    return "" if all(in_order(one, other, sort) for one, other in pairwise(ranks)) else "not in order"
+
+
+def _wrongly_included(oracle: Oracle, shape: Shape, pages: list[Told]) -> str:
+    if not any(name.startswith(("_include", "_revinclude")) for name, _ in shape.pairs):
+        return ""
+    for matches, beside in pages[:PAGES_INCLUDED]:
+        expected = oracle.included(matches, shape.pairs)
+        more, less = set(beside) - expected, expected - set(beside)
+        if more or less or len(set(beside)) < len(beside):
+            return f"includes {len(more)} too many, {len(less)} too few: {sorted(more | less)[:2]}"
+    return ""
+
+
+Told = tuple[list[str], list[str]]
+"""Names of the matches of a page, and of what stands beside them."""
+
+
+def _query(shape: Shape, *more: tuple[str, str]) -> Query:
+    return parse(shape.rtype, [*shape.pairs, *more], strict=True, within=shape.within)
+
+
+def _pages(reader: Reader, shape: Shape, count: int, *, is_back: bool = False) -> Iterator[Told]:
+    cursor: str | None = ""
+    if is_back:
+        first = reader.search(_query(shape, ("_count", str(count))))
+        cursor = first.last or ""
+    while cursor is not None:
+        more = [("_cursor", cursor)] if cursor else []
+        page = reader.search(_query(shape, ("_count", str(count)), *more))
+        yield (
+            [f"{one.rtype}/{one.id}" for one in page.matches],
+            [f"{one.rtype}/{one.id}" for one in page.included],
+        )
+        cursor = page.previous if is_back else page.next
 
 
 def written_meanwhile(database: Database, oracle: Oracle, shapes: Sequence[Shape]) -> Iterator[str]:
@@ -168,17 +229,6 @@ def _writers(database: Database, oracle: Oracle) -> Generator[None]:
         thread.join()
 
 
-def _pages(reader: Reader, shape: Shape, count: int) -> Iterator[list[str]]:
-    cursor = ""
-    while True:
-        pairs = [*shape.pairs, ("_count", str(count)), *([("_cursor", cursor)] if cursor else [])]
-        page = reader.search(parse(shape.rtype, pairs, strict=True))
-        yield [f"{match.rtype}/{match.id}" for match in page.matches]
-        if page.next is None:
-            return
-        cursor = page.next
-
-
 def examples(settings: Settings) -> list[bytes]:
     """The official examples of R4."""
     archive = settings.conformance / EXAMPLES
@@ -189,9 +239,10 @@ def compared(database: Database, seed: int, number: int) -> list[tuple[Shape, st
     """Each shape of the sweep and `number` more, and what is wrong with its answer."""
     oracle = Oracle(resources(database))
     shapes = Shapes(oracle, seed)
+    whole = WholeShapes(oracle, shapes, seed)
     with database.connection() as connection:
         reader = Reader(connection, STATION)
-        chosen = (*shapes.sweep(), *shapes.by_chance(number))
+        chosen = (*shapes.sweep(), *shapes.by_chance(number), *whole.by_chance(number))
         return [(shape, wrong(reader, oracle, shape)) for shape in chosen]
 
 

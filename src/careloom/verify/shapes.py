@@ -29,11 +29,15 @@ BUSY = (
 
 
 class Shape(NamedTuple):
-    """A search: its kind, the type searched, its parameters."""
+    """A search: its kind, the type searched ("Resource": all that `_type` names), its parameters."""
 
     kind: str
     rtype: str
     pairs: Pairs
+    within: tuple[str, str] | None = None
+    """The compartment, (type, id)."""
+    expected: frozenset[str] | None = None
+    """The names of what matches, where the kind itself knows; else the oracle is asked."""
 
     @property
     def text(self) -> str:
@@ -103,13 +107,15 @@ class Shapes:
                     return "$".join(filter(None, texts))
         return None
 
-    def _rtype(self) -> str:
+    def rtype(self) -> str:
+        """Some type, often one of those of which there is much."""
         return self._chance.choice(self._busy if self._busy and self._chance.random() < 0.5 else self._types)  # noqa: PLR2004
 
-    def _some(self, rtype: str) -> Resource:
+    def some(self, rtype: str) -> Resource:
+        """Some resource of a type."""
         return self._oracle.resource(self._chance.choice(self._names[rtype]))
 
-    def _asked(self, resource: Resource, *, has_modifier: bool = True) -> Asked | None:
+    def asked(self, resource: Resource, *, has_modifier: bool = True) -> Asked | None:
         """Something that this resource would answer, or would miss by a little."""
         known = sorted(parameters(resource["resourceType"]).items())
         for code, parameter in self._chance.sample(known, len(known)):
@@ -123,27 +129,27 @@ class Shapes:
         return None
 
     def _one(self) -> tuple[str, Pairs] | None:
-        rtype = self._rtype()
-        found = self._asked(self._some(rtype))
+        rtype = self.rtype()
+        found = self.asked(self.some(rtype))
         return found and (rtype, (found,))
 
     def _modifier(self) -> tuple[str, Pairs] | None:
-        rtype = self._rtype()
+        rtype = self.rtype()
         for _ in range(20):
-            found = self._asked(self._some(rtype))
+            found = self.asked(self.some(rtype))
             if found and ":" in found[0]:
                 return rtype, (found,)
         return None
 
     def _or(self) -> tuple[str, Pairs] | None:
-        rtype = self._rtype()
-        first = self._asked(self._some(rtype))
+        rtype = self.rtype()
+        first = self.asked(self.some(rtype))
         if first is None:
             return None
         code, _, modifier = first[0].partition(":")
         texts = [first[1]]
         for _ in range(10):
-            other = self._some(rtype)
+            other = self.some(rtype)
             for element in elements(other, parameters(rtype)[code]):
                 more = asked(code, parameters(rtype)[code], element, self._chance, has_modifier=True)
                 if more is not None and more[0].partition(":")[2] == modifier:
@@ -151,13 +157,13 @@ class Shapes:
         return rtype, ((first[0], ",".join(texts[:4])),)
 
     def _and(self) -> tuple[str, Pairs] | None:
-        rtype = self._rtype()
-        one = self._some(rtype)
-        found = [self._asked(one) for _ in range(self._chance.choice((2, 2, 3)))]
+        rtype = self.rtype()
+        one = self.some(rtype)
+        found = [self.asked(one) for _ in range(self._chance.choice((2, 2, 3)))]
         return rtype, tuple(pair for pair in found if pair is not None)
 
     def _missing(self) -> tuple[str, Pairs] | None:
-        rtype = self._rtype()
+        rtype = self.rtype()
         code = self._chance.choice(sorted(parameters(rtype)))
         if not parameters(rtype)[code].expression:
             return None
@@ -169,11 +175,11 @@ class Shapes:
         if not some or rtype not in self._names:
             return None
         parameter = self._chance.choice(some)
-        text = self._joined(self._some(rtype), parameter)
+        text = self._joined(self.some(rtype), parameter)
         return (text and (rtype, ((parameter.code, text),))) or None
 
     def _sort(self) -> tuple[str, Pairs] | None:
-        rtype = self._rtype()
+        rtype = self.rtype()
         codes = [
             code
             for code, one in sorted(parameters(rtype).items())
@@ -182,18 +188,18 @@ class Shapes:
         ]
         keys = self._chance.sample(codes, min(len(codes), self._chance.choice((1, 1, 2, 3))))
         sort = ",".join(self._chance.choice(("", "-")) + key for key in keys)
-        narrowed = self._asked(self._some(rtype), has_modifier=False)
+        narrowed = self.asked(self.some(rtype), has_modifier=False)
         return rtype, (*([narrowed] if narrowed and self._chance.random() < 0.5 else []), ("_sort", sort))  # noqa: PLR2004
 
     def _chain(self) -> tuple[str, Pairs] | None:
-        rtype = self._rtype()
-        found = self._chained(self._some(rtype), self._chance.choice((1, 1, 1, 2, 3)))
+        rtype = self.rtype()
+        found = self._chained(self.some(rtype), self._chance.choice((1, 1, 1, 2, 3)))
         return found and (rtype, (found,))
 
     def _chained(self, resource: Resource, depth: int) -> Asked | None:
         if depth == 0:
-            return self._asked(resource)
-        links = list(self._links(resource))
+            return self.asked(resource)
+        links = list(self.links(resource))
         if not links:
             return None
         code, target = self._chance.choice(links)
@@ -201,7 +207,7 @@ class Shapes:
         typed = self._chance.choice(("", f":{target.partition('/')[0]}"))
         return inner and (f"{code}{typed}.{inner[0]}", inner[1])
 
-    def _links(self, resource: Resource) -> Iterator[tuple[str, str]]:
+    def links(self, resource: Resource) -> Iterator[tuple[str, str]]:
         """(reference parameter, name of a resource that it leads to)."""
         for code, parameter in sorted(parameters(resource["resourceType"]).items()):
             if parameter.type == "reference":
@@ -211,16 +217,16 @@ class Shapes:
                             yield code, key
 
     def _has(self) -> tuple[str, Pairs] | None:
-        source = self._some(self._rtype())
-        links = list(self._links(source))
+        source = self.some(self.rtype())
+        links = list(self.links(source))
         if not links:
             return None
         code, target = self._chance.choice(links)
-        inner = self._chained(source, 1) if self._chance.random() < 0.3 else self._asked(source)  # noqa: PLR2004
+        inner = self._chained(source, 1) if self._chance.random() < 0.3 else self.asked(source)  # noqa: PLR2004
         if inner is None:
             return None
         name = f"_has:{source['resourceType']}:{code}:{inner[0]}"
-        further = list(self._links(self._oracle.resource(target)))
+        further = list(self.links(self._oracle.resource(target)))
         if further and self._chance.random() < 0.3:  # noqa: PLR2004
             outer, end = self._chance.choice(further)
             return end.partition("/")[0], ((f"_has:{target.partition('/')[0]}:{outer}:{name}", inner[1]),)
