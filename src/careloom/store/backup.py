@@ -31,6 +31,8 @@ from careloom.store.server import ensure
 
 DUMP = "database.dump"
 MANIFEST = "manifest.json"
+LAST = "last-backup.json"
+"""Lies in the home: when the last backup was made. It is not part of a backup."""
 
 # Restored transaction numbers may lie ahead of a younger cluster's; new lines must not fall into sealed links.
 AFTER_SEALS = """
@@ -50,6 +52,22 @@ class Manifest(msgspec.Struct):
     migrations: list[str]
     files: dict[str, str]
     """Path inside the backup -> SHA-256."""
+
+
+class LastBackup(msgspec.Struct):
+    """The last backup that was completed from this home."""
+
+    made: datetime
+    files: int
+    size_bytes: int
+
+
+def last_backup(settings: Settings) -> LastBackup | None:
+    """When this home was last backed up; None: never, or nobody knows any more."""
+    try:
+        return msgspec.json.decode((settings.home / LAST).read_bytes(), type=LastBackup)
+    except (OSError, msgspec.DecodeError):
+        return None
 
 
 def backup(settings: Settings, path: Path) -> str:
@@ -80,6 +98,9 @@ def backup(settings: Settings, path: Path) -> str:
         shutil.rmtree(half, ignore_errors=True)
         server.stop()
     size = sum(file.stat().st_size for file in _files(path))
+    settings.home.mkdir(parents=True, exist_ok=True)
+    last = LastBackup(manifest.made, len(files), size)
+    (settings.home / LAST).write_bytes(msgspec.json.encode(last))
     return f"Backed up {len(files)} files, {size / 1e6:.1f} MB, to {path}."
 
 

@@ -74,6 +74,12 @@ ORDER BY id DESC LIMIT %(limit)s
 
 COUNT = "SELECT source, status, count(*) FROM event GROUP BY source, status ORDER BY source, status"
 
+# The last of each source is found from the end of the primary key, not by reading all.
+LATEST = """
+SELECT source, (SELECT received FROM event e WHERE e.source = names.source ORDER BY id DESC LIMIT 1)
+FROM (SELECT DISTINCT source FROM event) names
+"""
+
 OLDEST = "SELECT min(received) FROM event WHERE status = 'received'"
 
 _thread = threading.local()
@@ -220,6 +226,12 @@ def counts(connection: Connection, actor: Actor) -> dict[tuple[str, str], int]:
     """(source, status) -> how many. Asked by who may read events or watch over the system."""
     _refuse_without_right(actor, "event.read", "system.read")
     return {(source, status): number for source, status, number in connection.execute(COUNT)}
+
+
+def latest(connection: Connection, actor: Actor) -> dict[str, datetime]:
+    """Source -> when its last message came. Asked by whom `counts` may be."""
+    _refuse_without_right(actor, "event.read", "system.read")
+    return dict(cast("list[tuple[str, datetime]]", connection.execute(LATEST).fetchall()))
 
 
 def waiting_s(connection: Connection, now: datetime) -> float:

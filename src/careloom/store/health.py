@@ -25,15 +25,32 @@ SELECT current_setting('server_version'), pg_database_size(current_database()),
 MOST_COUNTED = 10_000
 """Nothing is counted beyond: for resources the server's estimate is good enough then, a lag is too long anyway."""
 
-# What a cursor has not passed yet of the types that the station hears, current versions and older ones.
+# What a cursor has not passed yet of the types that the station hears, current versions and older ones; a station
+# that never ran has heard nothing. The oldest of these says for how long the station has been behind.
 BEHIND = """
-SELECT count(*) FROM (
-  (SELECT FROM res r JOIN station s ON s.name = %(name)s
-    WHERE (r.tx, r.rid) > (s.tx, s.rid) AND r.tx >= s.tx AND r.rtype = ANY(%(types)s::smallint[]) LIMIT %(most)s)
+WITH s AS (SELECT coalesce(max(tx), 0) AS tx, coalesce(max(rid), 0) AS rid FROM station WHERE name = %(name)s)
+SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(lm)), 0)::float8 FROM (
+  (SELECT lm FROM res r, s
+    WHERE (r.tx, r.rid) > (s.tx, s.rid) AND r.tx >= s.tx AND r.rtype = ANY(%(types)s::smallint[])
+    ORDER BY r.tx, r.rid LIMIT %(most)s)
   UNION ALL
-  (SELECT FROM hist h JOIN station s ON s.name = %(name)s
-    WHERE (h.tx, h.rid) > (s.tx, s.rid) AND h.tx >= s.tx AND h.rtype = ANY(%(types)s::smallint[]) LIMIT %(most)s)) ahead
+  (SELECT lm FROM hist h, s
+    WHERE (h.tx, h.rid) > (s.tx, s.rid) AND h.tx >= s.tx AND h.rtype = ANY(%(types)s::smallint[])
+    ORDER BY h.tx, h.rid LIMIT %(most)s)) ahead
 """
+
+HEARD = "SELECT name FROM station"
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How far a station is behind."""
+
+    changes: int
+    """Changes that it has not heard yet, counted up to twice MOST_COUNTED."""
+    seconds: float
+    """For how long the oldest of them has waited."""
+    has_run: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +63,8 @@ class Health:
     most_connections: int
     resources: int
     """Counted up to MOST_COUNTED, then as the server estimates it."""
-    behind: dict[str, int]
-    """Station -> changes that it has not heard yet."""
+    behind: dict[str, Lag]
+    """By station."""
 
 
 def health(connection: Connection, actor: Actor, hears: Mapping[str, Collection[str]]) -> Health:
@@ -61,10 +78,12 @@ def health(connection: Connection, actor: Actor, hears: Mapping[str, Collection[
         "tuple[str, int, int, int, int, int]", connection.execute(SERVER, {"most": MOST_COUNTED}).fetchone()
     )
     *server, counted, estimated = row
-    behind: dict[str, int] = {}
+    behind: dict[str, Lag] = {}
+    ran = {name for (name,) in connection.execute(HEARD)}
     for name, types in hears.items():
         values = {"name": name, "types": [number_of(rtype) for rtype in types], "most": MOST_COUNTED}
-        (behind[name],) = cast("tuple[int]", connection.execute(BEHIND, values).fetchone())
+        count, seconds = cast("tuple[int, float]", connection.execute(BEHIND, values).fetchone())
+        behind[name] = Lag(count, max(seconds, 0.0), name in ran)
     version, size_bytes, connections, most_connections = server
     resources = counted if counted < MOST_COUNTED else max(counted, estimated)
     return Health(str(version), int(size_bytes), int(connections), int(most_connections), resources, behind)

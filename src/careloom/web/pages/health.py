@@ -9,6 +9,8 @@ import platform
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 
@@ -17,19 +19,22 @@ from careloom.flow.station import hears
 from careloom.registry import STATIONS
 from careloom.store import events, outbox
 from careloom.store.aside import Aside, asides
-from careloom.store.health import MOST_COUNTED, Health, health
+from careloom.store.backup import last_backup
+from careloom.store.health import MOST_COUNTED, Health, Lag, health
 from careloom.store.outbox import Queue
 from careloom.web.call import Call
 from careloom.web.choice import Choice
 from careloom.web.pages.messages import STATUSES
 from careloom.web.record import message_path
 from careloom.web.road import Road, page
-from careloom.web.wording import moment, size
+from careloom.web.wording import moment, size, span
 
 SLOW = 500
-"""Changes behind, from which a station counts as late."""
+"""Messages to send on, from which a destination counts as late."""
 FULL = 0.9
-LATE_S = 60
+LATE_S = 60.0
+"""Seconds from which a station or a message that waits counts as late."""
+BACKUP_LATE = timedelta(days=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,7 @@ class Station:
 
     name: str
     behind: str
+    since: str
     state: str
     tone: str
 
@@ -66,6 +72,8 @@ class Source:
 
     name: str
     cells: list[Cell]
+    latest: str
+    """When the last message came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +92,15 @@ def show(call: Call) -> Response:
     with call.site.database.connection() as connection:
         state = health(connection, call.who, {name: hears(name) for name in STATIONS})
         counted = events.counts(connection, call.who) if _may_count(call) else {}
+        latest = events.latest(connection, call.who) if _may_count(call) else {}
         waiting_s = events.waiting_s(connection, call.now)
         set_aside = asides(connection) if call.may("event.read") else []
         queues = outbox.queues(connection) if _may_count(call) else []
     return call.show(
         "health.html",
         gauges=_gauges(call, state, counted, waiting_s) + [_forward(queue) for queue in queues],
-        stations=[_station(name, behind) for name, behind in state.behind.items()],
-        sources=_sources(counted),
+        stations=[_station(name, lag) for name, lag in state.behind.items()],
+        sources=_sources(call, counted, latest),
         statuses=[Choice(code, title) for code, (title, _) in STATUSES.items()],
         set_aside=[_aside(call, one) for one in set_aside],
         may_browse=call.may("event.read"),
@@ -113,7 +122,8 @@ def _gauges(
     call: Call, state: Health, counted: Mapping[tuple[str, str], int], waiting_s: float
 ) -> list[Gauge]:
     home = call.site.settings.home
-    disk = shutil.disk_usage(home if home.exists() else "/")
+    place = next(folder for folder in (home, *home.absolute().parents) if folder.exists())
+    disk = shutil.disk_usage(place)
     used = (disk.total - disk.free) / disk.total
     held = sum(count for (_, status), count in counted.items() if status == "quarantined")
     waiting = sum(count for (_, status), count in counted.items() if status == "received")
@@ -131,6 +141,7 @@ def _gauges(
             f"the oldest for {waiting_s:.0f} s",
             "soon" if waiting_s > LATE_S else "",
         ),
+        _backup(call),
         Gauge("Quarantine", f"{held:,}", "a person must look" if held else "empty", "soon" if held else ""),
     ]
 
@@ -142,11 +153,27 @@ def _forward(queue: Queue) -> Gauge:
     )
 
 
-def _station(name: str, behind: int) -> Station:
-    count = f"{behind:,}" if behind < MOST_COUNTED else f"{MOST_COUNTED:,} or more"
-    if behind >= SLOW:
-        return Station(name, count, "behind", "soon")
-    return Station(name, count, "up to date" if behind == 0 else "working", "good")
+def _backup(call: Call) -> Gauge:
+    last = last_backup(call.site.settings)
+    if last is None:
+        return Gauge("Last backup", "none yet", "careloom backup PATH makes one", "soon")
+    age = call.now - last.made
+    tone = "soon" if age > BACKUP_LATE else ""
+    return Gauge(
+        "Last backup",
+        f"{span(age)} ago",
+        f"{size(last.size_bytes)}, {moment(last.made, call.site.zone)}",
+        tone,
+    )
+
+
+def _station(name: str, lag: Lag) -> Station:
+    count = f"{lag.changes:,}" if lag.changes < MOST_COUNTED else f"{MOST_COUNTED:,} or more"
+    since = span(timedelta(seconds=lag.seconds)) if lag.changes else ""
+    if lag.changes and (lag.seconds >= LATE_S or not lag.has_run):
+        state = "behind" if lag.has_run else "has never run: does the engine run?"
+        return Station(name, count, since, state, "soon")
+    return Station(name, count, since, "working" if lag.changes else "up to date", "good")
 
 
 def _aside(call: Call, one: Aside) -> SetAside:
@@ -155,17 +182,22 @@ def _aside(call: Call, one: Aside) -> SetAside:
     return SetAside(one.station, what, href, one.reason, moment(one.at, call.site.zone))
 
 
-def _sources(counted: Mapping[tuple[str, str], int]) -> list[Source]:
-    names = sorted({source for source, _ in counted})
+def _sources(
+    call: Call, counted: Mapping[tuple[str, str], int], latest: Mapping[str, datetime]
+) -> list[Source]:
     return [
         Source(
             name,
             [
-                Cell(counted.get((name, status), 0), f"/messages?source={name}&status={status}")
+                Cell(
+                    counted.get((name, status), 0),
+                    f"/messages?{urlencode({'source': name, 'status': status})}",
+                )
                 for status in STATUSES
             ],
+            f"{span(call.now - latest[name])} ago" if name in latest else "",
         )
-        for name in names
+        for name in sorted({source for source, _ in counted})
     ]
 
 
