@@ -37,6 +37,9 @@ from careloom.store.server import ensure
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "128MB"}
 
 
+# `up` would make a secret; what runs without it is told one.
+os.environ.setdefault("CARELOOM_IDENTITY_SALT", "a secret of the tests")
+
 # A busy machine is no failed law.
 hypothesis_settings.register_profile("unhurried", deadline=None)
 hypothesis_settings.load_profile("unhurried")

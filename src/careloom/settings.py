@@ -44,8 +44,8 @@ class Settings:
     """IANA zone of timestamps that come without one, and of the pages."""
     day_first: bool = False
     """True: a numeric date 03/04/2020 in a source is 3 April."""
-    identity_salt: str = "careloom"
-    """Secret that keys the stored hashes of demographics (blocking keys); set your own before the first patient arrives."""
+    identity_salt: str = ""
+    """Secret that keys the stored hashes of demographics; empty: `up` makes one and keeps it in `home`/identity.key."""
     guides: str = ""
     """Packages (.tgz) of implementation guides, several with commas: their profiles are known to $validate."""
     log_level: str = "info"

@@ -20,6 +20,7 @@ from careloom.store.database import Database
 from careloom.store.doctor import examine
 from careloom.store.event import Arrival
 from careloom.store.events import event, keep
+from careloom.store.identity_key import identity_key
 from careloom.store.postmaster import Place, halt
 from careloom.store.read import Reader
 from careloom.store.server import ensure
@@ -57,9 +58,11 @@ def homes() -> Iterator[tuple[Settings, Settings]]:
 
 def test_what_was_backed_up_comes_back_and_goes_on(homes: tuple[Settings, Settings], tmp_path: Path) -> None:
     full, empty = homes
+    key = identity_key(full.home)
     assert "Backed up" in backup(full, tmp_path / "monday")
     assert (tmp_path / "monday").stat().st_mode & 0o777 == 0o700
     assert "3 events and 1 blobs" in restore(empty, tmp_path / "monday")
+    assert identity_key(empty.home) == key
     server = ensure(empty, options={"fsync": "off"})
     database = Database(server.url)
     with database.connection() as connection:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import FrameType
 
@@ -27,6 +27,7 @@ from careloom.flow.delivery import destinations_of
 from careloom.settings import Settings
 from careloom.store.accounts import ensure_demo_accounts
 from careloom.store.database import Database
+from careloom.store.identity_key import identity_key
 from careloom.store.server import Place, Server, ensure, halt, living_postmaster
 
 RESTART_WAIT_S = (0.2, 1.0, 5.0, 15.0)
@@ -110,7 +111,7 @@ class Supervisor:
             command += ["--people", str(people), "--seed", str(seed), "--speed", str(speed)]
         # A session of its own: Ctrl-C reaches the supervisor alone, and it stops the children in order.
         return subprocess.Popen(
-            command, stdin=subprocess.PIPE, env=environment_of(self.settings), start_new_session=True
+            command, stdin=subprocess.PIPE, env=environment_of(keyed(self.settings)), start_new_session=True
         )
 
     def _watch(self) -> None:
@@ -149,6 +150,13 @@ class Supervisor:
         if not self.leaving.is_set():
             click.echo("\nStopping ...")
         self.leaving.set()
+
+
+def keyed(settings: Settings) -> Settings:
+    """The settings with the identity key of their home, where none is set."""
+    if settings.identity_salt:
+        return settings
+    return replace(settings, identity_salt=identity_key(settings.home))
 
 
 def environment_of(settings: Settings) -> dict[str, str]:

@@ -3,7 +3,7 @@
 Room: store. May import: settings, fhir.outcome. Touches: the database, blobs, PostgreSQL's pg_dump and pg_restore.
 https://www.postgresql.org/docs/18/app-pgdump.html
 
-A backup is a folder: `database.dump` (one consistent moment, while careloom runs), `blobs/`, and `manifest.json` with
+A backup is a folder: `database.dump` (one consistent moment, while careloom runs), `blobs/`, `identity.key`, and `manifest.json` with
 the SHA-256 of each file. It is written beside its name and renamed when complete. It holds patient data in the clear:
 where it lies must be as closed as the home itself.
 """
@@ -23,7 +23,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.settings import Settings
-from careloom.store import binaries, feed
+from careloom.store import binaries, feed, identity_key
 from careloom.store.audit import verify_chain
 from careloom.store.blobs import Blobs
 from careloom.store.database import Database, migrations
@@ -85,6 +85,9 @@ def backup(settings: Settings, path: Path) -> str:
         major = _dump(server.url, half / DUMP)
         # After the database: a blob is written before the row that names it, so none can be missing.
         _copy_blobs(Blobs(settings.home / "blobs"), Blobs(half / "blobs"))
+        if (settings.home / identity_key.NAME).exists():
+            # Without it the stored keys of patients would find nobody any more.
+            identity_key.keep(half, identity_key.identity_key(settings.home))
         files = {str(file.relative_to(half)): _sha256(file) for file in _files(half)}
         manifest = Manifest(datetime.now(UTC), major, sorted(migrations()), files)
         (half / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2))
@@ -121,6 +124,10 @@ def restore(settings: Settings, path: Path) -> str:
                 Issue("conflict", "This careloom holds data already: restore into an empty home.")
             )
         _copy_blobs(Blobs(path / "blobs"), Blobs(settings.home / "blobs"))
+        if (path / identity_key.NAME).exists():
+            settings.home.mkdir(parents=True, exist_ok=True)
+            (settings.home / identity_key.NAME).unlink(missing_ok=True)
+            identity_key.keep(settings.home, identity_key.identity_key(path))
         _undump(server.url, path / DUMP)
         # First of all: the backup may be of an older careloom, or of a home that was never started.
         database.migrate()
@@ -136,7 +143,11 @@ def restore(settings: Settings, path: Path) -> str:
     if broken is not None:
         text = f"The data is restored, but its audit trail does not hold from line {broken} on: tell your auditor."
         raise OutcomeError(Issue("security", text))
-    return f"Restored {events} events and {len(manifest.files) - 1} blobs as of {manifest.made:%Y-%m-%d %H:%M} UTC."
+    return f"Restored {events} events and {_blobs(manifest)} blobs as of {manifest.made:%Y-%m-%d %H:%M} UTC."
+
+
+def _blobs(manifest: Manifest) -> int:
+    return sum(name.startswith("blobs/") for name in manifest.files)
 
 
 def _dump(url: str, target: Path) -> int:

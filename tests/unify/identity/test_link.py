@@ -18,6 +18,7 @@ from careloom.fhir.resource import Resource, dumps
 from careloom.fhir.validate import validate
 from careloom.store.database import Database
 from careloom.unify.identity.blocking import MOST_KEYS
+from careloom.unify.identity.link import _salt
 from careloom.unify.identity.person import REVIEW, reasons_of
 from careloom.unify.identity.steward import Kind, ruling, ruling_of
 from careloom.verify.registrations import town
@@ -306,3 +307,9 @@ def test_a_crowd_that_shares_a_key_does_not_stop_the_station(identity: Identity,
     identity.rooms.say(AT, *crowd)
     identity.rooms.run(AT, "identity")
     assert len(identity.people) == 60
+
+
+def test_without_a_secret_no_key_is_made(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("CARELOOM_IDENTITY_SALT")
+    with pytest.raises(OutcomeError, match="no secret"):
+        _salt.__wrapped__()

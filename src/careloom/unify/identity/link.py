@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
+from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import Resource, dumps
 from careloom.settings import settings_from
 from careloom.store.feed import Change
@@ -68,7 +69,13 @@ def link(change: Change, read: Reader) -> list[Resource]:
 
 @cache
 def _salt() -> bytes:
-    return settings_from().identity_salt.encode()
+    salt = settings_from().identity_salt
+    if not salt:
+        text = (
+            "There is no secret for the keys of patients: run `careloom up`, or set CARELOOM_IDENTITY_SALT."
+        )
+        raise OutcomeError(Issue("required", text))
+    return salt.encode()
 
 
 def _digest(patient: Resource | None, salt: bytes) -> str:
