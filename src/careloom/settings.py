@@ -48,6 +48,8 @@ class Settings:
     """Secret that keys the stored hashes of demographics; empty: `up` makes one and keeps it in `home`/identity.key."""
     guides: str = ""
     """Packages (.tgz) of implementation guides, several with commas: their profiles are known to $validate."""
+    required_profiles: str = ""
+    """Profiles of the guides that what comes in must conform to: `Type=url`, several with commas; one for each type is enough."""
     log_level: str = "info"
     """debug, info, warning or error."""
     conformance: Path = Path("../shared/data")

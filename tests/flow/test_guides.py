@@ -1,4 +1,4 @@
-"""The guides that the settings name are read once, and a missing one is named."""
+"""The guides that the settings name are known, and what they demand is demanded of all that comes in."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from careloom.fhir.outcome import OutcomeError
-from careloom.fhir.resource import dumps
-from careloom.flow.guides import profiles_of
+from careloom.fhir.outcome import OutcomeError, status_of
+from careloom.fhir.resource import dumps, loads
+from careloom.flow import Flow
+from careloom.flow.guides import demand_of, profiles_of
 from careloom.settings import Settings
+from careloom.store.actor import Actor
+from careloom.store.database import Database
+from careloom.store.event import Arrival
 
 URL = "http://example.org/born"
 BORN = {
@@ -40,3 +44,82 @@ def test_the_profiles_of_several_guides_are_known(tmp_path: Path) -> None:
 def test_a_guide_that_is_not_there_is_named() -> None:
     with pytest.raises(OutcomeError, match=r"nowhere\.tgz"):
         profiles_of(Settings(guides="/nowhere.tgz"))
+
+
+CLINIC = Actor("clinic", frozenset({"source"}))
+PATIENT = {"resourceType": "Patient", "gender": "female"}
+ADT = b"MSH|^~\\&|EHR|GHH|CARELOOM|GHH|20260301120000||ADT^A04^ADT_A01|1|P|2.5.1\rPID|1||7^^^GHH^MR||Doe^Jane%b\r"
+
+
+@pytest.fixture
+def flow(database: Database, tmp_path: Path) -> Flow:
+    (tmp_path / "born.json").write_bytes(dumps(BORN))
+    return Flow(
+        database,
+        Settings(home=tmp_path, guides=str(tmp_path / "born.json"), required_profiles=f"Patient={URL}"),
+    )
+
+
+def bundle(kind: str, *resources: dict) -> bytes:
+    entries = [
+        {"resource": one, "request": {"method": "POST", "url": one["resourceType"]}} for one in resources
+    ]
+    return dumps({"resourceType": "Bundle", "type": kind, "entry": entries})
+
+
+def test_a_resource_that_does_not_conform_is_refused_and_one_that_does_is_stored(flow: Flow) -> None:
+    with pytest.raises(OutcomeError) as caught:
+        flow.create("Patient", dumps(PATIENT), CLINIC)
+    assert [issue.expression for issue in caught.value.issues] == ["Patient", "Patient.birthDate"]
+    assert status_of(caught.value.issues) == 422
+    assert flow.create("Patient", dumps({**PATIENT, "birthDate": "1980"}), CLINIC).is_created
+    basic = {"resourceType": "Basic", "code": {"text": "x"}}
+    assert flow.create("Basic", dumps(basic), CLINIC).is_created
+
+
+def test_a_bundle_names_the_entry_that_does_not_conform(flow: Flow) -> None:
+    good = {**PATIENT, "birthDate": "1980"}
+    with pytest.raises(OutcomeError) as caught:
+        flow.transact(bundle("transaction", good, PATIENT), CLINIC)
+    inside = "Bundle.entry[1].resource"
+    assert [issue.expression for issue in caught.value.issues] == [inside, f"{inside}.birthDate"]
+    answer = loads(flow.transact(bundle("batch", good, PATIENT), CLINIC))
+    assert [entry["response"]["status"][:3] for entry in answer["entry"]] == ["201", "422"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "good", "bad"),
+    [
+        ("fhir", dumps({**PATIENT, "id": "a", "birthDate": "1980"}), dumps({**PATIENT, "id": "b"})),
+        ("hl7v2", ADT % b"||19800101|F", ADT % b"|||F"),
+    ],
+)
+def test_an_arrival_that_states_what_does_not_conform_is_quarantined(
+    flow: Flow, kind: str, good: bytes, bad: bytes
+) -> None:
+    assert flow.accept(Arrival("ehr", kind, good, "1")).status == "done"
+    receipt = flow.accept(Arrival("ehr", kind, bad, "2"))
+    assert receipt.status == "quarantined"
+    assert any("birthDate" in issue.expression for issue in receipt.issues)
+
+
+def test_of_several_profiles_one_is_enough(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(dumps(BORN))
+    named = {**BORN, "url": "urn:named", "snapshot": {"element": [
+        {"id": "Patient", "path": "Patient"}, {"id": "Patient.name", "path": "Patient.name", "min": 1, "max": "*"},
+    ]}}  # fmt: skip
+    (tmp_path / "b.json").write_bytes(dumps(named))
+    guides = f"{tmp_path / 'a.json'},{tmp_path / 'b.json'}"
+    demand = demand_of(Settings(guides=guides, required_profiles=f"Patient={URL}, Patient=urn:named"))
+    assert demand.faults({**PATIENT, "birthDate": "1980"}) == []
+    assert demand.faults({**PATIENT, "name": [{"family": "Doe"}]}) == []
+    assert len(demand.faults(PATIENT)) == 2
+
+
+@pytest.mark.parametrize("required", ["Patient", "Patient=urn:none", f"Shoe={URL}"])
+def test_a_demand_that_names_nothing_known_is_refused_at_the_start(
+    database: Database, tmp_path: Path, required: str
+) -> None:
+    (tmp_path / "born.json").write_bytes(dumps(BORN))
+    with pytest.raises(OutcomeError, match="CARELOOM_REQUIRED_PROFILES"):
+        Flow(database, Settings(guides=str(tmp_path / "born.json"), required_profiles=required))

@@ -15,7 +15,7 @@ from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.profile import Profiles
 from careloom.fhir.resource import Resource, dumps, reference_to
 from careloom.flow.arrival import accept, drive
-from careloom.flow.guides import profiles_of
+from careloom.flow.guides import demand_of, profiles_of
 from careloom.flow.interaction import NO_GUARD, Desk, Guard, interact
 from careloom.flow.job import run_job
 from careloom.flow.station import run_station, run_timer
@@ -40,6 +40,10 @@ class Flow:
     database: Database
     settings: Settings
     clock: Callable[[], datetime] = utc_now
+
+    def __post_init__(self) -> None:
+        """Settings that name a guide or profile that is not there are refused before anything comes in."""
+        demand_of(self.settings)
 
     @property
     def blobs(self) -> Blobs:
@@ -114,4 +118,4 @@ class Flow:
         return done
 
     def _desk(self, actor: Actor) -> Desk:
-        return Desk(self.database, self.blobs, actor, self.clock())
+        return Desk(self.database, self.blobs, actor, self.clock(), demand_of(self.settings))

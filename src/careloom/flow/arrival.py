@@ -19,6 +19,7 @@ from careloom.fhir.resource import Resource
 from careloom.fhir.validate import validate
 from careloom.flow.delivery import destinations_of
 from careloom.flow.file import commit_file
+from careloom.flow.guides import Demand, demand_of
 from careloom.flow.retry import retried
 from careloom.logs import place_of
 from careloom.registry import MAPPERS, load
@@ -87,10 +88,10 @@ def _take_in(connection: Connection, settings: Settings, event: Event, now: date
     try:
         with connection.transaction():
             if event.kind in FILES:
-                conversion, changed = commit_file(connection, event, now)
+                conversion, changed = commit_file(connection, event, now, demand_of(settings))
             else:
                 conversion = _converted(connection, settings, event)
-                changed = _committed(connection, conversion, event, now)
+                changed = _committed(connection, conversion, event, now, demand_of(settings))
         issues = conversion.issues
     except OutcomeError as error:
         if is_transient(error):
@@ -123,12 +124,16 @@ def _converted(connection: Connection, settings: Settings, event: Event) -> Conv
     return conversion
 
 
-def _committed(connection: Connection, conversion: Conversion, event: Event, now: datetime) -> int:
+def _committed(
+    connection: Connection, conversion: Conversion, event: Event, now: datetime, demand: Demand
+) -> int:
     """Commit what a conversion without errors states; return how many versions it made."""
     if any(issue.is_error for issue in conversion.issues):
         return 0
     resources = merged(conversion.stated, Reader(connection, STATION).resource)
     issues = [issue for resource in resources for issue in validate(resource)]
+    if not issues:
+        issues = [issue for resource in resources for issue in demand.faults(resource)]
     if any(issue.is_error for issue in issues):
         raise OutcomeError(*issues)
     origin = Origin(now, event.source, conversion.agent, event.id)

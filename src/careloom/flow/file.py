@@ -13,6 +13,7 @@ from careloom.fhir import bundle as bundles
 from careloom.fhir.bundle import Entry
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import minify
+from careloom.flow.guides import NO_DEMAND, Demand
 from careloom.flow.interaction import AGENT
 from careloom.flow.transaction import commit_entries
 from careloom.store.actor import Actor
@@ -30,11 +31,14 @@ class _Head(msgspec.Struct):
 _head = msgspec.json.Decoder(_Head)
 
 
-def commit_file(connection: Connection, event: Event, now: datetime) -> tuple[Conversion, int]:
+def commit_file(
+    connection: Connection, event: Event, now: datetime, demand: Demand = NO_DEMAND
+) -> tuple[Conversion, int]:
     """Commit all resources of the event, or none; return how many versions it made. Raises OutcomeError."""
     actor = Actor(event.source, frozenset({"source"}))
     origin = Origin(now, event.source, AGENT, event.id)
-    changed = commit_entries(connection, _entries(event), actor, origin, event.key or f"event-{event.id}")
+    key = event.key or f"event-{event.id}"
+    changed = commit_entries(connection, _entries(event), actor, origin, key, demand)
     return Conversion((), agent=AGENT), changed
 
 

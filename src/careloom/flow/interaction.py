@@ -15,6 +15,7 @@ import msgspec
 from careloom.fhir.bundle import Entry
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import minify
+from careloom.flow.guides import NO_DEMAND, Demand
 from careloom.flow.retry import retried
 from careloom.flow.writes import ALONE, require_right, written
 from careloom.store import events
@@ -36,6 +37,7 @@ class Desk:
     blobs: Blobs
     actor: Actor
     now: datetime
+    demand: Demand = NO_DEMAND
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +79,7 @@ def interact(
                 event_id = events.keep(connection, arrival, desk.now, desk.blobs).event_id
                 events.settle(connection, event_id, "done", agent=AGENT)
             origin = Origin(desk.now, desk.actor.id, AGENT, event_id)
-            done = written(connection, [entry], desk.actor, origin).get(entry.index)
+            done = written(connection, [entry], desk.actor, origin, desk.demand).get(entry.index)
             record(connection, _access(desk, rtype, method, done, event_id))
             return done
 

@@ -14,6 +14,7 @@ from careloom.fhir.bundle import Bundle, Entry
 from careloom.fhir.instant import instant
 from careloom.fhir.outcome import Issue, OutcomeError, operation_outcome, status_of
 from careloom.fhir.resource import dumps
+from careloom.flow.guides import NO_DEMAND, Demand
 from careloom.flow.interaction import AGENT, Desk
 from careloom.flow.retry import retried
 from careloom.flow.writes import written
@@ -52,7 +53,7 @@ def transact(desk: Desk, arrival: Arrival, answer: Answer = no_answer) -> bytes:
         with desk.database.connection() as connection:
             event_id = events.keep(connection, arrival, desk.now, desk.blobs).event_id
             origin = Origin(desk.now, desk.actor.id, AGENT, event_id)
-            answers = _transaction(connection, bundle.entries, desk.actor, origin, answer)
+            answers = _transaction(connection, bundle.entries, desk, origin, answer)
             number = len(answers)
             record(
                 connection, Access(desk.now, desk.actor.id, "transaction", event_id=event_id, number=number)
@@ -64,7 +65,12 @@ def transact(desk: Desk, arrival: Arrival, answer: Answer = no_answer) -> bytes:
 
 
 def commit_entries(
-    connection: Connection, entries: Sequence[Entry], actor: Actor, origin: Origin, key: str
+    connection: Connection,
+    entries: Sequence[Entry],
+    actor: Actor,
+    origin: Origin,
+    key: str,
+    demand: Demand = NO_DEMAND,
 ) -> int:
     """Commit the resources of a loaded file; return how many versions it made.
 
@@ -72,7 +78,8 @@ def commit_entries(
     and gets one made of `key` where it has neither. So loading it again writes nothing.
     """
     named = [_with_request(entry, _file_id(entry, key)) for entry in entries if entry.body is not None]
-    return sum(1 for answer in written(connection, named, actor, origin).values() if answer.is_changed)
+    done = written(connection, named, actor, origin, demand)
+    return sum(answer.is_changed for answer in done.values())
 
 
 def _file_id(entry: Entry, key: str) -> str:
@@ -106,7 +113,7 @@ def _batch(desk: Desk, bundle: Bundle, arrival: Arrival, answer: Answer) -> byte
 def _one_of_batch(desk: Desk, entry: Entry, origin: Origin, answer: Answer) -> dict[int, bytes]:
     def once() -> dict[int, bytes]:
         with desk.database.connection() as connection:
-            return _transaction(connection, [entry], desk.actor, origin, answer)
+            return _transaction(connection, [entry], desk, origin, answer)
 
     try:
         return retried(once)
@@ -121,10 +128,12 @@ def _refused(faults: Mapping[int, Sequence[Issue]]) -> Iterator[tuple[int, bytes
 
 
 def _transaction(
-    connection: Connection, entries: Sequence[Entry], actor: Actor, origin: Origin, answer: Answer
+    connection: Connection, entries: Sequence[Entry], desk: Desk, origin: Origin, answer: Answer
 ) -> dict[int, bytes]:
     """The response entry of each entry, by index; what reads sees what was written."""
-    done = written(connection, [entry for entry in entries if entry.is_write], actor, origin)
+    done = written(
+        connection, [entry for entry in entries if entry.is_write], desk.actor, origin, desk.demand
+    )
     answers = {index: _written(one) for index, one in done.items()}
     for entry in entries:
         if not entry.is_write:

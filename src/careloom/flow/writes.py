@@ -18,6 +18,7 @@ from careloom.fhir.etag import version_in
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import Resource, loads
 from careloom.fhir.validate import validate
+from careloom.flow.guides import NO_DEMAND, Demand
 from careloom.store.actor import Actor, may
 from careloom.store.commit import Committed, Origin, Write, commit
 from careloom.store.database import Connection
@@ -44,7 +45,11 @@ class _Plan:
 
 
 def written(
-    connection: Connection, entries: Sequence[Entry], actor: Actor, origin: Origin
+    connection: Connection,
+    entries: Sequence[Entry],
+    actor: Actor,
+    origin: Origin,
+    demand: Demand = NO_DEMAND,
 ) -> dict[int, Committed]:
     """Commit what the entries write; by index. An entry that had nothing to do (a DELETE that matched none) is absent.
 
@@ -68,7 +73,7 @@ def written(
             for place in plan.doomed.get(entry.index) or filter(None, [placed.get(entry.index)]):
                 require_right(actor, place.partition("/")[0])
                 is_new = entry.is_conditional and entry.index not in plan.matched
-                writes.append((entry.index, _write(entry, place, targets, read, is_new=is_new)))
+                writes.append((entry.index, _write(entry, place, targets, read, demand, is_new=is_new)))
         except OutcomeError as error:
             issues += [replace(issue, expression=_within(entry, issue)) for issue in error.issues]
     if issues:
@@ -183,7 +188,9 @@ def _match(connection: Connection, read: Reader, entry: Entry) -> str:
     return matches[0] if matches else ""
 
 
-def _write(entry: Entry, place: str, targets: dict[str, str], read: Reader, *, is_new: bool) -> Write:
+def _write(
+    entry: Entry, place: str, targets: dict[str, str], read: Reader, demand: Demand, *, is_new: bool
+) -> Write:
     rtype, _, id_ = place.partition("/")
     version = version_in(entry.if_match)
     if entry.method == "DELETE":
@@ -194,6 +201,9 @@ def _write(entry: Entry, place: str, targets: dict[str, str], read: Reader, *, i
         raise OutcomeError(Issue("not-supported", "PATCH is not supported; send the whole resource by PUT."))
     body = bundles.rewrite(entry.body, _resolved(entry.body, targets, read), entry.base)
     resource = checked(body, rtype)
+    faults = demand.faults(resource)
+    if faults:
+        raise OutcomeError(*faults)
     resource["id"] = id_
     is_new = is_new or entry.method == "POST" or entry.if_none_match == "*"
     return Write(resource, body, "create" if is_new else "put", version)
