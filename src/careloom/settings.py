@@ -5,10 +5,18 @@ A setting `mllp_port` is read from the variable CARELOOM_MLLP_PORT. docs/referen
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+_LAST_PORT = 65_535
+
+
+class WrongSetting(ValueError):  # noqa: N818 - it is what it is called
+    """A setting that cannot be read; the text is a sentence for who set it. This room knows no OutcomeError."""
 
 
 def _default_home() -> Path:
@@ -75,16 +83,42 @@ def settings_from(environment: Mapping[str, str] | None = None, **overrides: obj
         if given is None:
             given = environment.get(f"CARELOOM_{setting.name.upper()}")
         if given is not None:
-            values[setting.name] = _typed(str(setting.type), given) if isinstance(given, str) else given
+            values[setting.name] = (
+                _typed(setting.name, str(setting.type), given) if isinstance(given, str) else given
+            )
     return Settings(**values)  # pyright: ignore[reportArgumentType]
 
 
-def _typed(kind: str, text: str) -> object:
+def mistakes(settings: Settings) -> list[str]:
+    """A sentence for each setting whose value cannot work.
+
+    >>> mistakes(Settings(port=70_000))
+    ['CARELOOM_PORT must be a port from 1 to 65535.']
+    """
+    found: list[str] = []
+    if not 1 <= settings.port <= _LAST_PORT:
+        found.append(f"CARELOOM_PORT must be a port from 1 to {_LAST_PORT}.")
+    if not 0 <= settings.mllp_port <= _LAST_PORT:
+        found.append(f"CARELOOM_MLLP_PORT must be a port from 1 to {_LAST_PORT}, or 0 for none.")
+    if settings.workers < 0:
+        found.append("CARELOOM_WORKERS must be a number of processes, or 0 for one a core.")
+    if settings.log_level.upper() not in logging.getLevelNamesMapping():
+        found.append("CARELOOM_LOG_LEVEL must be debug, info, warning or error.")
+    try:
+        ZoneInfo(settings.time_zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        found.append("CARELOOM_TIME_ZONE must be an IANA zone, such as Europe/Berlin.")
+    return found
+
+
+def _typed(name: str, kind: str, text: str) -> object:
     match kind:
-        case "int":
-            return int(text)
-        case "float":
-            return float(text)
+        case "int" | "float":
+            try:
+                return int(text) if kind == "int" else float(text)
+            except ValueError:
+                what = "a whole number" if kind == "int" else "a number"
+                raise WrongSetting(f"CARELOOM_{name.upper()} must be {what}.") from None
         case "bool":
             return text.strip().lower() in {"1", "true", "yes", "on"}
         case "Path":

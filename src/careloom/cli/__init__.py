@@ -18,6 +18,7 @@ from careloom.cli.safekeeping import backup, doctor, restore
 from careloom.cli.worker import worker
 from careloom.fhir.outcome import OutcomeError
 from careloom.logs import configure, place_of
+from careloom.settings import WrongSetting
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -49,7 +50,7 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except OutcomeError as error:
+    except (OutcomeError, WrongSetting) as error:
         click.echo(f"careloom: {error}", err=True)
         sys.exit(1)
     except Exception as error:  # noqa: BLE001 - the words of an error that nobody foresaw may quote a patient's row

@@ -17,6 +17,7 @@ from rich.table import Column, Table
 
 from careloom.cli import options as shared
 from careloom.cli.opened import opened
+from careloom.cli.preflight import refuse_mistakes
 from careloom.connect import load as loading
 from careloom.connect.content import arrivals
 from careloom.connect.load import Tally
@@ -30,7 +31,7 @@ from careloom.settings import settings_from
 @click.option(
     "--source", default="", help="Source of the files (default: MSH-3 and MSH-4 name it; FHIR: files)."
 )
-@click.option("--workers", type=int, help="Processes (default: one for each core).")
+@click.option("--workers", type=click.IntRange(min=1), help="Processes (default: one for each core).")
 @shared.home
 def load(paths: tuple[Path, ...], source: str, **options: Any) -> None:
     """Take in FHIR bundles, NDJSON, HL7 v2 files, folders and archives (zip, tar, gz, zst).
@@ -42,6 +43,7 @@ def load(paths: tuple[Path, ...], source: str, **options: Any) -> None:
     careloom load archive.tar.zst --workers 2
     """
     settings = settings_from(**options)
+    refuse_mistakes(settings)
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with opened(settings) as database, Progress(*columns, console=console) as bar:

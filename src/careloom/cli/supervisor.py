@@ -21,9 +21,8 @@ from types import FrameType
 import click
 import psutil
 
-from careloom.connect.deliver import address_of
+from careloom.cli.preflight import make_home, refuse_mistakes, require_startable
 from careloom.fhir.outcome import Issue, OutcomeError
-from careloom.flow.delivery import destinations_of
 from careloom.settings import Settings
 from careloom.store.accounts import ensure_demo_accounts
 from careloom.store.database import Database
@@ -32,6 +31,8 @@ from careloom.store.server import Place, Server, ensure, halt, living_postmaster
 
 RESTART_WAIT_S = (0.2, 1.0, 5.0, 15.0)
 """A child that died is started again after these waits; the last one repeats."""
+
+DATABASE_LOOK_S = 1.0
 
 
 @dataclass
@@ -43,6 +44,8 @@ class Child:
     deaths: int = 0
     restart_at: float | None = None
     started: float = field(default_factory=time.monotonic)
+    has_stood: bool = False
+    """It has lived for a while: what ends it now is no mistake in how careloom is set up."""
 
 
 class Supervisor:
@@ -55,40 +58,45 @@ class Supervisor:
         self.hospital = hospital
         self.fresh = fresh
         self.children: dict[str, Child] = {}
+        self.server: Server | None = None
+        self.look_at_database = 0.0
         self.leaving = threading.Event()
 
     def run(self) -> None:
         """Start, say where it serves, watch the children, and stop everything on SIGINT or SIGTERM."""
         settings = self.settings
+        refuse_mistakes(settings)
         signal.signal(signal.SIGINT, self._leave)
         signal.signal(signal.SIGTERM, self._leave)
         if self.fresh:
             stop_running(settings)
             shutil.rmtree(settings.home, ignore_errors=True)
-        _make_home(settings.home)
+        make_home(settings.home)
         pid_file = _claim(settings)
-        server: Server | None = None
         try:
-            _require_free_ports(settings)
-            for destination in destinations_of(settings):
-                address_of(destination)
-            click.echo("Starting the database ...")
-            server = ensure(settings)
-            database = Database(server.url)
-            applied = database.migrate()
-            if applied:
-                click.echo(f"Database ready ({len(applied)} migrations applied).")
-            if settings.demo:
-                ensure_demo_accounts(database)
-            database.close()
+            require_startable(settings)
+            self._start_database()
             self._start_children()
             self._watch()
+        except KeyboardInterrupt:
+            pass  # Told to leave while the database started.
         finally:
             self._stop_children()
-            if server is not None:
-                server.stop()
+            if self.server is not None:
+                self.server.stop()
+                click.echo("Stopped.")
             pid_file.unlink(missing_ok=True)
-            click.echo("Stopped.")
+
+    def _start_database(self) -> None:
+        click.echo("Starting the database ...")
+        self.server = ensure(self.settings)
+        database = Database(self.server.url)
+        applied = database.migrate()
+        if applied:
+            click.echo(f"Database ready ({len(applied)} migrations applied).")
+        if self.settings.demo:
+            ensure_demo_accounts(database)
+        database.close()
 
     def _start_children(self) -> None:
         names = ["web", "engine"]
@@ -116,16 +124,40 @@ class Supervisor:
 
     def _watch(self) -> None:
         while not self.leaving.wait(0.2):
+            self._revive_database()
             for child in self.children.values():
                 self._revive(child)
+
+    def _revive_database(self) -> None:
+        """Start the embedded database again if it went away; children wait for it."""
+        now = time.monotonic()
+        if self.server is None or self.server.place is None or now < self.look_at_database:
+            return
+        self.look_at_database = now + DATABASE_LOOK_S
+        if living_postmaster(self.server.place) is not None:
+            return
+        click.echo("The database went away; starting it again.", err=True)
+        try:
+            again = ensure(self.settings)
+        except OutcomeError as error:
+            click.echo(f"careloom: {error}", err=True)
+            self.look_at_database = time.monotonic() + RESTART_WAIT_S[-1]
+            return
+        self.server.stop()
+        self.server = again
 
     def _revive(self, child: Child) -> None:
         now = time.monotonic()
         status = child.process.poll()
         if status is None or (child.name == "demo" and status == 0):
             if now - child.started > RESTART_WAIT_S[-1]:
-                child.deaths = 0
+                child.deaths, child.has_stood = 0, True
             return
+        if not child.has_stood and status > 0:
+            # A child that was killed is started again; one that gives up at once would give up for ever.
+            raise OutcomeError(
+                Issue("exception", f"The {child.name} did not start; the lines above say why.")
+            )
         if child.restart_at is None:
             wait = RESTART_WAIT_S[min(child.deaths, len(RESTART_WAIT_S) - 1)]
             click.echo(f"{child.name} ended with status {status}; starting it again in {wait:g} s.", err=True)
@@ -150,6 +182,8 @@ class Supervisor:
         if not self.leaving.is_set():
             click.echo("\nStopping ...")
         self.leaving.set()
+        if self.server is None:
+            raise KeyboardInterrupt  # The database may take minutes to start; it is let go of at once.
 
 
 def keyed(settings: Settings) -> Settings:
@@ -209,32 +243,14 @@ def _claim(settings: Settings) -> Path:
             )
         )
     path = _pid_file(settings)
-    path.write_text(f"{os.getpid()} {psutil.Process().create_time()}")
-    return path
-
-
-def _make_home(home: Path) -> None:
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{os.getpid()} {psutil.Process().create_time()}")
     except OSError as error:
-        raise OutcomeError(
-            Issue(
-                "no-store", f"The home {home} cannot be made ({error.strerror}); set CARELOOM_HOME or --home."
-            )
-        ) from None
-
-
-def _require_free_ports(settings: Settings) -> None:
-    for name, port in (("--port", settings.port), ("--mllp-port", settings.mllp_port)):
-        if not port:
-            continue
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((settings.host, port))
-            except OSError as error:
-                text = f"Port {port} on {settings.host} is not free ({error.strerror}); choose another with {name}."
-                raise OutcomeError(Issue("conflict", text)) from None
+        text = (
+            f"The home {settings.home} cannot be written ({error.strerror}): make room, or set CARELOOM_HOME."
+        )
+        raise OutcomeError(Issue("no-store", text)) from None
+    return path
 
 
 def _await_web(settings: Settings, process: subprocess.Popen[bytes], leaving: threading.Event) -> None:

@@ -13,7 +13,7 @@ import multiprocessing
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -32,6 +32,14 @@ MakeAccept = str | Callable[[], AbstractContextManager[Callable[[Arrival], Recei
 
 _WAIT_S = 0.2
 _PAUSES_S = (0.1, 1.0, 5.0)
+_NOT_ITS_FAULT = frozenset({"transient", "throttled", "timeout", "no-store"})
+
+
+@dataclass(frozen=True, slots=True)
+class Away:
+    """Nothing can be kept at the moment, whatever it is: the database is away, or its disk is full."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +127,9 @@ class Crew:
     def _answered(self, worker: _Worker, answer: Any) -> Iterator[tuple[Item, Receipt | str]]:
         if isinstance(answer, str):
             raise OutcomeError(Issue("processing", f"A worker of the load cannot start: {answer}"))
+        if isinstance(answer, Away):
+            text = f"The load was broken off: {answer.reason} Then run it again: it goes on where it stopped."
+            raise OutcomeError(Issue("transient", text))
         worker.is_ready = True
         if worker.job is not None:
             yield from zip(worker.job.items, answer, strict=True)
@@ -160,13 +171,15 @@ def work(pipe: Connection, make_accept: MakeAccept) -> None:
             accept = opened.enter_context(_resolved(make_accept)())
         except Exception as error:  # noqa: BLE001 - the parent says it to the person
             reason = str(error) if isinstance(error, OutcomeError) else type(error).__name__
-            pipe.send(reason)
+            # Nobody listens any more when another worker could not start either.
+            with suppress(BrokenPipeError, ConnectionResetError):
+                pipe.send(reason)
             return
-        answers: list[Receipt | str] = []
+        answers: list[Receipt | str] | Away = []
         with suppress(EOFError, BrokenPipeError, ConnectionResetError):
             while True:
                 pipe.send(answers)
-                answers = [_outcome(accept, arrival) for arrival in pipe.recv()]
+                answers = _outcomes(accept, pipe.recv())
 
 
 def _resolved(make_accept: MakeAccept) -> Callable[[], AbstractContextManager[Callable[[Arrival], Receipt]]]:
@@ -176,7 +189,19 @@ def _resolved(make_accept: MakeAccept) -> Callable[[], AbstractContextManager[Ca
     return getattr(import_module(module), attribute)
 
 
-def _outcome(accept: Callable[[Arrival], Receipt], arrival: Arrival) -> Receipt | str:
+def _outcomes(
+    accept: Callable[[Arrival], Receipt], arrivals: Iterable[Arrival]
+) -> list[Receipt | str] | Away:
+    outcomes: list[Receipt | str] = []
+    for arrival in arrivals:
+        outcome = _outcome(accept, arrival)
+        if isinstance(outcome, Away):
+            return outcome
+        outcomes.append(outcome)
+    return outcomes
+
+
+def _outcome(accept: Callable[[Arrival], Receipt], arrival: Arrival) -> Receipt | str | Away:
     """What became of one arrival; trouble that may pass (a database that restarts) is waited out for a while."""
     pauses = iter(_PAUSES_S)
     while True:
@@ -184,6 +209,9 @@ def _outcome(accept: Callable[[Arrival], Receipt], arrival: Arrival) -> Receipt 
             return accept(arrival)
         except Exception as error:  # noqa: BLE001 - one item never ends a load
             pause = next(pauses, None)
+            codes = {issue.code for issue in error.issues} if isinstance(error, OutcomeError) else set[str]()
+            if pause is None and codes & _NOT_ITS_FAULT:
+                return Away(str(error))
             if pause is None or verdict_of(error).application != "AR":
                 return (
                     str(error) if isinstance(error, OutcomeError) else f"Not kept ({type(error).__name__})."

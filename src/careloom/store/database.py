@@ -205,11 +205,11 @@ def connect(url: str) -> Connection:
 
 
 def is_transient(error: BaseException) -> bool:
-    """True if doing the same again may help: a lost connection, a deadlock, a serialization failure."""
+    """True if doing the same again may help: a lost connection, a deadlock, a full disk."""
     if isinstance(error, OutcomeError):
         return any(issue.code in ("transient", "throttled", "lock-error") for issue in error.issues)
-    # Of operational errors those do not pass by themselves: a value too large for an index, a full disk.
-    return isinstance(error, psycopg.OperationalError) and not isinstance(error, (_TOO_LARGE, _FULL))
+    # Of operational errors one lies in the values: something is too large for an index.
+    return isinstance(error, psycopg.OperationalError) and not isinstance(error, _TOO_LARGE)
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import psutil
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 from careloom.fhir.outcome import Issue, IssueCode, OutcomeError
 from careloom.settings import Settings
@@ -34,6 +35,15 @@ START_TIMEOUT_S = 600.0
 LEAST_FREE_BYTES = 300_000_000
 LOG_LIMIT_BYTES = 10_000_000
 BUILTIN_LOCALE_SINCE = 17
+PASSING = (
+    "starting up",
+    "shutting down",
+    "recovery mode",
+    "not yet accepting",
+    "not accepting",
+    "too many clients",
+)
+"""Words of a server that will answer later; at any other refusal it would be waited for in vain."""
 WEIGHTY = ("FATAL", "PANIC", "error:")
 
 
@@ -101,6 +111,9 @@ def _bring_up(place: Place, options: Mapping[str, str]) -> None:
 
 
 def _start(place: Place, options: Mapping[str, str]) -> int:
+    # Only who starts it asks: a process that joins a running server needs no room.
+    if shutil.disk_usage(place.folder).free < LEAST_FREE_BYTES:
+        raise OutcomeError(_full(place))
     who = binaries.runner(place.data)
     if not binaries.may_enter(place.folder, who):
         text = f"The database's user {who.name} cannot enter {place.folder}: set CARELOOM_HOME to a place that it can."
@@ -177,10 +190,13 @@ def _answers(place: Place, postmaster: psutil.Process, deadline: float) -> bool:
             if "authentication failed" in str(error):
                 text = f"The database under {place.folder} belongs to another user: run careloom as that one."
                 raise OutcomeError(Issue("forbidden", text)) from error
+            if "FATAL" in str(error) and not any(word in str(error) for word in PASSING):
+                raise _explained(place, str(error).splitlines()) from error
             if time.monotonic() > deadline:
                 text = f"The database does not answer after {START_TIMEOUT_S:.0f} s: see {place.log}."
                 raise OutcomeError(Issue("timeout", text)) from error
-            time.sleep(0.02)
+            # Each refusal is a line in the server's log.
+            time.sleep(0.05)
         else:
             return True
 
@@ -199,11 +215,12 @@ def _make_database(place: Place) -> None:
 
 
 def _checked(url: str) -> None:
+    _refuse_unreadable(url)
     try:
         with psycopg.connect(url, connect_timeout=10) as connection:
             major = connection.info.server_version // 10_000
     except psycopg.Error as error:
-        # libpq's own words name host, port and cause; they never hold the password.
+        # libpq's own words name host, port and cause; of a URL that can be read they never hold the password.
         why = " ".join(str(error).split())
         raise OutcomeError(
             Issue("no-store", f"The database at CARELOOM_DATABASE_URL does not answer: {why}")
@@ -211,6 +228,23 @@ def _checked(url: str) -> None:
     if major < binaries.OLDEST:
         text = f"The database is PostgreSQL {major}; careloom needs {binaries.OLDEST} or newer."
         raise OutcomeError(Issue("not-supported", text))
+
+
+def _refuse_unreadable(url: str) -> None:
+    # A slash or an @ in a password that is not escaped makes a host, a port or a name of the rest of it, and libpq
+    # would quote that.
+    try:
+        parts = conninfo_to_dict(url)
+        is_readable = all(port.isdecimal() for port in str(parts.get("port", "0")).split(",") if port)
+        is_readable = is_readable and "@" not in f"{parts.get('host', '')}{parts.get('dbname', '')}"
+    except psycopg.Error:
+        is_readable = False
+    if not is_readable:
+        text = (
+            "CARELOOM_DATABASE_URL cannot be read: write postgresql://user:password@host:5432/name, "
+            "with %2F for / and %40 for @ in the password."
+        )
+        raise OutcomeError(Issue("invalid", text))
 
 
 def _lay_out(place: Place) -> None:
@@ -221,12 +255,9 @@ def _lay_out(place: Place) -> None:
                 folder.mkdir(exist_ok=True)
                 folder.chmod(0o711)
         (place.folder / "ensure.lock").touch(mode=0o600)
-        free = shutil.disk_usage(place.folder).free
     except OSError as error:
         text = f"The directory {place.folder} cannot be written ({error.strerror}): set CARELOOM_HOME to one that can."
         raise OutcomeError(Issue("forbidden", text)) from error
-    if free < LEAST_FREE_BYTES:
-        raise OutcomeError(_full(place))
 
 
 def _own(folder: Path, who: binaries.Runner) -> None:
@@ -265,9 +296,12 @@ def _explained(place: Place, lines: list[str]) -> OutcomeError:
     """One sentence from the server's last words."""
     everything = " ".join(lines)
     # A mistake in a configuration file is named in the line before the FATAL that counts the file as bad.
-    lines = [line for line in lines if "contains errors" not in line]
+    # Those whom it told to wait are in its log too.
+    lines = [line for line in lines if not any(word in line for word in ("contains errors", *PASSING))]
     weighty = [line for line in lines if any(word in line for word in WEIGHTY)] or lines
-    why = re.split(r"FATAL: |PANIC: |LOG: |error: ", weighty[-1])[-1].strip()
+    why = (
+        re.split(r"FATAL: |PANIC: |LOG: |error: ", weighty[-1])[-1].strip() if weighty else "it said nothing"
+    )
     if "No space left on device" in everything:
         return OutcomeError(_full(place))
     code: IssueCode = "exception"
