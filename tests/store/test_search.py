@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -170,3 +171,30 @@ def test_a_canonical_leads_to_what_bears_its_url_and_version(connection: Connect
     assert beside("Measure", ("_id", "second"), ("_include", "Measure:depends-on")) == {"l2"}
     assert beside("Library", ("_id", "l2"), ("_revinclude", "Measure:depends-on")) == {"any", "second"}
     assert beside("Library", ("_id", "l1"), ("_revinclude", "Measure:depends-on")) == {"any"}
+
+
+def test_a_quantity_is_found_in_every_unit_that_measures_the_same(connection: Connection) -> None:
+    amounts = [("80", "kg"), ("80000", "g"), ("8000", "g"), ("80", "cm"), ("176.4", "[lb_av]")]
+    for number, (value, unit) in enumerate(amounts, 1):
+        measured = {
+            "value": Decimal(value),
+            "unit": unit,
+            "system": "http://unitsofmeasure.org",
+            "code": unit,
+        }
+        part = {"code": {"coding": [{"system": LOINC, "code": "w"}]}, "valueQuantity": measured}
+        say(connection, observation(str(number), valueQuantity=measured, component=[part]))
+
+    def found(text: str, name: str = "value-quantity") -> set[str]:
+        return set(ids(connection, "Observation", (name, text)))
+
+    assert found("80|http://unitsofmeasure.org|kg") == {"1", "2", "5"}
+    assert found("80.0|http://unitsofmeasure.org|kg") == {"1", "2", "5"}
+    assert found("80.00|http://unitsofmeasure.org|kg") == {"1", "2"}
+    assert found("lt10000|http://unitsofmeasure.org|g") == {"3"}
+    assert found("gt0.5|http://unitsofmeasure.org|m") == {"4"}
+    assert found("w$80|http://unitsofmeasure.org|kg", "component-code-value-quantity") == {"1", "2", "5"}
+    assert found("w$80|http://unitsofmeasure.org|kg", "combo-code-value-quantity") == {"1", "2", "5"}
+    assert found("80||kg") == {"1"}
+    assert found("80") == {"1", "4"}
+    assert found("80|http://unitsofmeasure.org|no-unit") == set()

@@ -21,6 +21,7 @@ from careloom.store.hashes import hash64, salt
 from careloom.store.look import Look, chunks
 from careloom.store.resource_type import columns_of, number_of
 from careloom.store.stored import FIELDS, Stored, stored_of
+from careloom.store.unit import in_all_units
 from careloom.store.visible import visible
 
 
@@ -35,7 +36,7 @@ def sieve_of(look: Look, rtype: str, clause: Clause, row: str = "r") -> Sieve:
     """The sieve of one clause on rows of a type."""
     match clause:
         case Criterion():
-            clause = expanded(look, clause)
+            clause = in_all_units(look, expanded(look, clause))
             condition = criterion_condition(rtype, clause, row)
             return Sieve(condition, partial(matches, criterion=clause) if needs_check(clause) else None)
         case Chain():

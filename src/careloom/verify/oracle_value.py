@@ -18,6 +18,7 @@ from careloom.fhir.indexvalue import normalised
 from careloom.fhir.instant import EARLIEST, LATEST, interval, period, timing
 from careloom.fhir.searchelement import Element
 from careloom.fhir.searchparam import SearchParameter
+from careloom.fhir.ucum import SYSTEM, canonical, is_comparable
 
 PREFIXES = ("eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap")
 _DAY = timedelta(days=1)
@@ -190,10 +191,20 @@ def _date(_parameter: SearchParameter, _modifier: str, text: str, element: Eleme
 def _quantity(_parameter: SearchParameter, _modifier: str, text: str, element: Element) -> bool:
     number, *unit = split(text, "|")
     prefix, digits = _prefixed(number)
-    return any(
-        _has_unit(found, unit) and _lies(prefix, Decimal(digits), found[2], found[3])
-        for found in amounts_of(element)
-    )
+    sought = _bounds(Decimal(digits))
+    ucum = plain(unit[1]) if unit and plain(unit[0]) == SYSTEM else ""
+    for found in amounts_of(element):
+        if ucum and found[0] == SYSTEM and is_comparable(ucum, found[1][0] or ""):
+            # Both in the base units of what they measure.
+            both = (
+                [_in_base(one, ucum) for one in sought],
+                [_in_base(one, found[1][0] or "") for one in found[2:]],
+            )
+            if _lies(prefix, *both):
+                return True
+        elif _has_unit(found, unit) and _lies(prefix, [float(one) for one in sought], list(found[2:])):
+            return True
+    return False
 
 
 Amount = tuple[str | None, tuple[str | None, str | None], float, float]
@@ -249,11 +260,23 @@ def _has_unit(found: Amount, unit: list[str]) -> bool:
     return not code or code in {own_code, own_unit}
 
 
-def _lies(prefix: str, number: Decimal, low: float, high: float) -> bool:
-    half = Decimal(5).scaleb(int(number.as_tuple().exponent) - 1)
-    lo, hi, value = float(number - half), float(number + half), float(number)
+def _bounds(number: Decimal) -> list[Decimal]:
+    """The number, what its digits imply, and what is about it."""
+    half, tenth = Decimal(5).scaleb(int(number.as_tuple().exponent) - 1), abs(number) / 10
+    return [number, number - half, number + half, number - tenth, number + tenth]
+
+
+def _in_base(number: float | Decimal, unit: str) -> float:
+    if isinstance(number, float) and math.isinf(number):
+        return number
+    found = canonical(Decimal(str(number)), unit)
+    return math.nan if found is None else float(found[0])
+
+
+def _lies(prefix: str, sought: list[float], found: list[float]) -> bool:
+    value, lo, hi, early, late = sought
+    low, high = found
     is_equal = lo <= low and high < hi
-    tenth = abs(number) / 10
     answers: dict[str, bool] = {
         "eq": is_equal,
         "ne": not is_equal,
@@ -263,7 +286,7 @@ def _lies(prefix: str, number: Decimal, low: float, high: float) -> bool:
         "le": low <= value,
         "sa": low > value,
         "eb": high < value,
-        "ap": low <= float(number + tenth) and high >= float(number - tenth),
+        "ap": low <= late and high >= early,
     }
     return answers[prefix]
 

@@ -14,6 +14,7 @@ from careloom.fhir.indexvalue import normalised
 from careloom.fhir.instant import EARLIEST, LATEST
 from careloom.fhir.searchelement import Element
 from careloom.fhir.searchparam import SearchParameter
+from careloom.fhir.ucum import SYSTEM, converted, is_comparable
 from careloom.verify.oracle_value import (
     PREFIXES,
     amounts_of,
@@ -22,6 +23,10 @@ from careloom.verify.oracle_value import (
     span_of,
     texts_of,
 )
+
+UNITS = ("kg", "g", "mg", "ug", "m", "cm", "[in_i]", "kPa", "mm[Hg]", "g/L", "mg/dL", "mol/L", "mmol/L", "Cel", "[degF]",
+         "a", "mo", "wk", "d", "h", "min", "%", "1", "/min", "Hz", "L", "mL", "10*3/uL", "10*9/L")  # fmt: skip
+"""Units in which a shape may ask for what was measured in another."""
 
 Asked = tuple[str, str]
 """Name, with its modifier, and value of a parameter."""
@@ -127,6 +132,15 @@ def _quantity(_parameter: SearchParameter, element: Element, chance: Random) -> 
     forms = [text]
     if system and code:
         forms.append(f"{text}|{escaped(system)}|{escaped(code)}")
+        others = (
+            [one for one in UNITS if one != code and is_comparable(one, code)] if system == SYSTEM else []
+        )
+        if others:
+            other = chance.choice(others)
+            there = converted(number, code, other) or Decimal(0)
+            exponent = max(-6, min(0, there.adjusted() - chance.choice((1, 2, 4))))
+            text = format(there.quantize(Decimal(1).scaleb(exponent)), "f")
+            forms += [f"{text}|{SYSTEM}|{escaped(other)}"] * 2
     if code or unit:
         forms.append(f"{text}||{escaped(chance.choice([name for name in (code, unit) if name]))}")
     return chance.choice(forms)
