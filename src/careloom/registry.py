@@ -31,6 +31,7 @@ JOBS: dict[str, str] = {}
 """Kind of job -> `f(connection, settings, job, now) -> Step`: one bounded step of work, in one transaction."""
 
 CHECKS: dict[str, str] = {
+    "fhirpath": "careloom.verify.fhirpath:check",
     "identity": "careloom.verify.identity:figures",
     "load-resume": "careloom.verify.load_resume:check",
     "mllp-once": "careloom.verify.mllp_once:check",

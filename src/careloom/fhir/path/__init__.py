@@ -6,6 +6,7 @@ Room: fhir. No I/O. Standard: http://hl7.org/fhirpath/N1/ and https://hl7.org/fh
     compile("name.where(use = 'official').given.first()")(patient)      # ["Peter"]: plain JSON values
     compile("%amount > 3")(patient, amount=4)                           # [True]
     compile("subject.resolve().id").nodes(observation, Context(resolve=read))   # typed, with their places
+    compile("name.given", of="Patient")                                 # an unknown element is an error
     compile("start <= end").holds(period, type="Period")                # an element instead of a resource
     parse("name.given")                                                 # the tree alone (path.tree)
 

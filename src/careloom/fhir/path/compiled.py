@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from careloom.fhir.path.arguments import boolean
+from careloom.fhir.path.check import check
 from careloom.fhir.path.compiler import closure
 from careloom.fhir.path.env import Context, Env
 from careloom.fhir.path.fault import execution_error, too_costly
@@ -41,8 +42,7 @@ class Compiled:
         if variables:
             context = context or _PLAIN
             context = replace(context, variables={**context.variables, **variables})
-        found = (json_value(item) for item in self.nodes(resource, context))
-        return [value for value in found if value is not None]
+        return [value for item in self.nodes(resource, context) if (value := json_value(item)) is not None]
 
     def nodes(self, resource: Any, context: Context | None = None, *, type: str = "") -> Collection:  # noqa: A002
         """The items found, typed: System values and Nodes, which say where they stand.
@@ -67,13 +67,18 @@ class Compiled:
 
 
 @lru_cache(maxsize=4096)
-def compile(text: str) -> Compiled:  # noqa: A001 - as in re.compile
+def compile(text: str, *, of: str = "") -> Compiled:  # noqa: A001 - as in re.compile
     """Compile an expression, once for each text; raises OutcomeError(invalid, too-costly).
+
+    `of` is the type that it is for: an element that this type does not have is then an error too.
 
     >>> compile("1 + 1")(None)
     [2]
     """
-    return Compiled(parse(text), text)
+    tree = parse(text)
+    if of:
+        check(tree, of)
+    return Compiled(tree, text)
 
 
 def of_tree(tree: Tree) -> Compiled:

@@ -88,6 +88,15 @@ def kinds_of(fhir_type: str) -> frozenset[str]:
     return frozenset(found)
 
 
+def is_kind_of(fhir_type: str, wanted: str) -> bool:
+    """Whether a type is another or a kind of it.
+
+    >>> is_kind_of("Age", "Quantity"), is_kind_of("Patient", "Encounter")
+    (True, False)
+    """
+    return wanted in kinds_of(fhir_type)
+
+
 def _backbone(path: str) -> str:
     """`Patient.contact` is a BackboneElement, `Timing.repeat` an Element."""
     owner, _, name = path.rpartition(".")
