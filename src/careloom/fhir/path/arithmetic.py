@@ -9,6 +9,8 @@ from collections.abc import Callable
 from decimal import ROUND_DOWN, Decimal, DecimalException
 from typing import Any
 
+from msgspec.structs import replace
+
 from careloom.fhir.path.arguments import EMPTY, bounded, single
 from careloom.fhir.path.equality import CALENDAR_SECONDS, as_asked, in_one_unit
 from careloom.fhir.path.fault import execution_error
@@ -45,7 +47,7 @@ def negated(items: Collection) -> Collection:
     if value is None:
         return EMPTY
     if type(value) is Quantity:
-        return [value._replace(value=-value.value)]
+        return [replace(value, value=-value.value)]
     if not _is_number(value):
         raise execution_error("'-' takes a number or quantity")
     return [type(value)(-value)]
@@ -81,7 +83,7 @@ def _calculated(operator: str, one: Any, other: Any) -> Any:
         result = _NUMBERS[operator](one, other)
         return None if result is None else number_of(result, is_long=is_long)
     if type(one) is Temporal and type(other) is Quantity and operator in {"+", "-"}:
-        return _moved(one, other if operator == "+" else other._replace(value=-other.value))
+        return _moved(one, other if operator == "+" else replace(other, value=-other.value))
     if type(one) is str and type(other) is str and operator == "+":
         return one + other
     if type(one) is Quantity or type(other) is Quantity:
@@ -117,7 +119,7 @@ def _summed(sign: int) -> Callable[[Quantity, Quantity], Quantity | None]:
             return None
         fine = one if _size(one) <= _size(other) else other
         a, b = in_unit_of(one, fine), in_unit_of(other, fine)
-        return None if a is None or b is None else fine._replace(value=a + sign * b)
+        return None if a is None or b is None else replace(fine, value=a + sign * b)
 
     return run
 
@@ -134,14 +136,14 @@ def in_unit_of(quantity: Quantity, target: Quantity) -> Decimal | None:
     quantity, target = as_asked(quantity, target), as_asked(target, quantity)
     if not quantity.is_calendar and not target.is_calendar:
         return converted(quantity.value, quantity.unit, target.unit)
-    pair = in_one_unit(quantity, target._replace(value=Decimal(1)))
+    pair = in_one_unit(quantity, replace(target, value=Decimal(1)))
     return None if pair is None else pair[0] / pair[1]
 
 
 def _multiplied(one: Quantity, other: Quantity) -> Quantity | None:
     for a, b in ((one, other), (other, one)):
         if (number := _pure(b)) is not None:
-            return a._replace(value=a.value * number)
+            return replace(a, value=a.value * number)
     return _in_base_units(one, other, ".")
 
 
@@ -149,7 +151,7 @@ def _divided(one: Quantity, other: Quantity) -> Quantity | None:
     if other.value == 0:
         return None
     if (number := _pure(other)) is not None:
-        return one._replace(value=one.value / number)
+        return replace(one, value=one.value / number)
     if one.unit == other.unit and not one.is_calendar and not other.is_calendar:
         return Quantity(one.value / other.value)
     return _in_base_units(one, other, "/")

@@ -9,6 +9,8 @@ from calendar import monthrange
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, localcontext
 from typing import Any
 
+from msgspec.structs import replace
+
 from careloom.fhir.path.arguments import EMPTY, integer, single
 from careloom.fhir.path.env import Env
 from careloom.fhir.path.fault import execution_error
@@ -70,7 +72,7 @@ def _boundary(items: Collection, precision: Collection | None, *, is_high: bool)
             found = _of_decimal(Decimal(value), digits, is_high=is_high)
         case Quantity(number):
             edge = _of_decimal(number, digits, is_high=is_high)
-            found = None if edge is None else value._replace(value=edge)
+            found = None if edge is None else replace(value, value=edge)
         case Temporal("Time"):
             found = _of_time(value, 9 if digits is None else digits, is_high=is_high)
         case Temporal(kind):

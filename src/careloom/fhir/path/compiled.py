@@ -12,7 +12,7 @@ from typing import Any
 
 from careloom.fhir.path.arguments import boolean
 from careloom.fhir.path.check import check
-from careloom.fhir.path.compiler import closure
+from careloom.fhir.path.compiler import Constant, closure
 from careloom.fhir.path.env import Context, Env
 from careloom.fhir.path.fault import execution_error, too_costly
 from careloom.fhir.path.parser import parse
@@ -49,9 +49,12 @@ class Compiled:
 
         `resource` is a resource or, if `type` says its type or path ("HumanName", "Patient.contact"), any element.
         """
+        if isinstance(self._run, Constant):
+            return list(self._run.value)
         root = Node(resource, type) if type else resource_node(resource)
         try:
-            return list(self._run(Env(context or _PLAIN, root), [root]))
+            context = context or _PLAIN
+            return list(self._run(Env(context, root, context.max_steps), [root]))
         except RecursionError:
             raise too_costly("The FHIRPath expression or the resource is nested too deeply.") from None
         except DecimalException:

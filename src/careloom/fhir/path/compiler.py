@@ -22,7 +22,7 @@ from careloom.fhir.path import (
 from careloom.fhir.path.arguments import EMPTY, FALSE, TRUE, boolean, integer, is_valueless, truth
 from careloom.fhir.path.arithmetic import calculated, negated
 from careloom.fhir.path.elements import type_cast, type_test, wanted_type
-from careloom.fhir.path.env import Context, Env
+from careloom.fhir.path.env import MAX_STEPS, Context, Env
 from careloom.fhir.path.equality import all_equal, all_equivalent, contains, equal, order
 from careloom.fhir.path.fault import execution_error, semantic_error
 from careloom.fhir.path.function import FUNCTIONS, SPECIALS, Eval, Function
@@ -57,11 +57,11 @@ def closure(node: Node) -> Eval:  # noqa: C901, PLR0911 - one for each kind of n
     """The compiled form of a tree; raises OutcomeError(invalid) for functions and types that do not exist."""
     match node:
         case Empty():
-            return _this_constant([])
+            return Constant([])
         case Literal():
-            return _this_constant([_literal(node)])
+            return Constant([_literal(node)])
         case Quantity(value, unit, is_calendar):
-            return _this_constant([Amount(value, CALENDAR[unit] if is_calendar else unit, is_calendar)])
+            return Constant([Amount(value, CALENDAR[unit] if is_calendar else unit, is_calendar)])
         case Variable(name):
             return lambda env, _this: env.variable(name)
         case Special(name):
@@ -83,8 +83,17 @@ def closure(node: Node) -> Eval:  # noqa: C901, PLR0911 - one for each kind of n
             return _folded(node, _BINARY[operator](_operand(left), _operand(right)))
 
 
-def _this_constant(value: Collection) -> Eval:
-    return lambda _env, _this: value
+class Constant:
+    """What is the same for every resource."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Collection) -> None:
+        self.value = value
+
+    def __call__(self, _env: Env, _this: Collection) -> Collection:
+        """The value, whatever it is asked on."""
+        return self.value
 
 
 # What these give is not the same each time, or they do more than give something.
@@ -98,7 +107,7 @@ def _folded(node: Node, compiled: Eval) -> Eval:
     if not _is_constant(node):
         return compiled
     try:
-        return _this_constant(compiled(Env(Context(), Item(None, "")), []))
+        return Constant(compiled(Env(Context(), Item(None, ""), MAX_STEPS), []))
     except (OutcomeError, DecimalException):
         return compiled
 
@@ -237,7 +246,7 @@ def _equality(*, is_negated: bool) -> Any:
 
 def _equals_text(left: Eval, text: str, *, is_negated: bool) -> Eval:
     """The equality that is asked most often, `use = 'official'`."""
-    equals = _equality(is_negated=is_negated)(left, _this_constant([text]))
+    equals = _equality(is_negated=is_negated)(left, Constant([text]))
 
     def run(env: Env, this: Collection) -> Collection:
         items = left(env, this)

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+from msgspec.structs import replace
+
 from careloom.fhir.path.arguments import EMPTY, FALSE, TRUE, single, text
 from careloom.fhir.path.arithmetic import in_unit_of
 from careloom.fhir.path.env import Env
@@ -140,7 +142,7 @@ def _in_unit(items: Collection, unit: Collection, what: str) -> Quantity | None:
         else Quantity(Decimal(1), asked)
     )
     value = in_unit_of(found, target)
-    return None if value is None else target._replace(value=value)
+    return None if value is None else replace(target, value=value)
 
 
 def _to_quantity_in(_env: Env, items: Collection, unit: Collection = EMPTY) -> Collection:

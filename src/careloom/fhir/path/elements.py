@@ -142,7 +142,8 @@ def now(env: Env, _items: Collection) -> Collection:
 @function()
 def today(env: Env, _items: Collection) -> Collection:
     """The date of the evaluation."""
-    return [Temporal("Date", (env.now.year, env.now.month, env.now.day))]
+    moment = env.now
+    return [Temporal("Date", (moment.year, moment.month, moment.day))]
 
 
 @function()

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from msgspec import Struct
+
 from careloom.fhir.path.fault import execution_error, too_costly
 from careloom.fhir.path.navigate import of_value
 from careloom.fhir.path.value import Collection, Node
@@ -52,39 +54,30 @@ class Context:
     max_steps: int = MAX_STEPS
 
 
-_NOTHING: Collection = []
-_NO_VARIABLES: dict[str, Collection] = {}
+class Env(Struct, gc=False):
+    """One evaluation: its variables, what `$index` and `$total` are, and what it may still spend."""
 
-
-class Env:
-    """One evaluation: its variables, what `$index` and `$total` are, and what it may still spend.
-
-    The values that most evaluations begin and end with stand in the class; they are replaced, never changed.
-    """
-
-    index: Collection = _NOTHING
-    total: Collection = _NOTHING
-    variables: dict[str, Collection] = _NO_VARIABLES
-    regex_seconds = REGEX_SECONDS
-    _now: datetime | None = None
-
-    def __init__(self, context: Context, root: Node) -> None:
-        self.context = context
-        self.root = root
-        self._steps_left = context.max_steps
+    context: Context
+    root: Node
+    steps_left: int
+    index: Collection = []
+    total: Collection = []
+    variables: dict[str, Collection] = {}
+    regex_seconds: float = REGEX_SECONDS
+    moment: datetime | None = None
 
     def spend(self, steps: int) -> None:
         """Count steps; raises OutcomeError(too-costly) when there were too many."""
-        self._steps_left -= steps
-        if self._steps_left < 0:
+        self.steps_left -= steps
+        if self.steps_left < 0:
             raise too_costly("The FHIRPath expression needs too many steps on this resource.")
 
     @property
     def now(self) -> datetime:
         """The moment of this evaluation, always the same within it."""
-        if self._now is None:
-            self._now = self.context.now or datetime.now(UTC).astimezone()
-        return self._now
+        if self.moment is None:
+            self.moment = self.context.now or datetime.now(UTC).astimezone()
+        return self.moment
 
     def variable(self, name: str) -> Collection:
         """The value of `%name`; raises OutcomeError where nothing is called so."""

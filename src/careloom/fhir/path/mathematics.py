@@ -9,6 +9,8 @@ from collections.abc import Callable
 from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_UP, Decimal, DecimalException
 from typing import Any
 
+from msgspec.structs import replace
+
 from careloom.fhir.path.arguments import EMPTY, amount, integer, number, single
 from careloom.fhir.path.arithmetic import calculated, number_of
 from careloom.fhir.path.env import Env
@@ -29,7 +31,7 @@ def _on_amounts(name: str, run: Callable[[Decimal | int], Any]) -> None:
         if value is None:
             return EMPTY
         if type(value) is Quantity:
-            return [value._replace(value=Decimal(run(value.value)))]
+            return [replace(value, value=Decimal(run(value.value)))]
         return [run(value)]  # pyright: ignore[reportArgumentType]
 
     FUNCTIONS[name] = Function(on_input, 0, 0)
@@ -109,7 +111,7 @@ def round_(_env: Env, items: Collection, precision: Collection | None = None) ->
         return decimal if rough == decimal else rough
 
     if type(value) is Quantity:
-        return [value._replace(value=rounded(value.value))]
+        return [replace(value, value=rounded(value.value))]
     return [value] if isinstance(value, int) else [rounded(value)]
 
 

@@ -24,8 +24,6 @@ from careloom.fhir.path.value import Collection, Node, Quantity
 
 Walk = Callable[[Collection], Collection]
 
-_new = tuple.__new__
-
 
 def member(name: str) -> Walk:
     """What the name leads to from each node of a collection."""
@@ -38,7 +36,7 @@ def member(name: str) -> Walk:
                 if type(item) is Quantity and name in {"value", "unit"}:
                     found.append(getattr(item, name))
                 continue
-            kind = item[1]
+            kind = item.type
             lead = leads.get(kind)
             if lead is None:
                 lead = leads[kind] = _leads(kind, name)
@@ -70,11 +68,11 @@ def chain(names: tuple[str, ...]) -> Callable[[Any, Collection], Collection]:
     def walk(_env: Any, items: Collection) -> Collection:
         if len(items) == 1 and type(items[0]) is Node:
             node = items[0]
-            kind = node[1]
+            kind = node.type
             try:
                 plan = plans[kind] if kind in plans else plans.setdefault(kind, _plan(kind, names))
                 if plan is not None:
-                    return _walk_fast(node, plan)
+                    return _walk_fast(node.value, plan)
             except (AttributeError, TypeError):
                 pass  # the JSON is not of the shape that R4 asks for
         for one in walks:
@@ -105,29 +103,20 @@ def _plan(owner: str, names: tuple[str, ...]) -> _Plan | None:
     return _Plan(tuple((hop.key, hop.is_many) for hop in hops[:-1]), hops[-1]) if hops else None
 
 
-def _walk_fast(node: Node, plan: _Plan) -> Collection:
+def _walk_fast(value: dict[str, Any], plan: _Plan) -> Collection:
     hops, step = plan
-    owners: list[dict[str, Any]] = [node[0]]
+    found: Collection = []
+    if not hops:
+        _add(value, step, found)
+        return found
+    owners = [value]
     for key, is_many in hops:
         if is_many:
             owners = [inner for owner in owners for inner in owner.get(key, ())]
         else:
             owners = [owner[key] for owner in owners if key in owner]
-    key, kind, _, is_many, sibling = step
-    found: Collection = []
     for owner in owners:
-        value = owner.get(key)
-        if sibling and sibling in owner:
-            _add(owner, step, found)
-        elif value is None:
-            continue
-        elif is_many:
-            for index, item in enumerate(value):
-                found.append(_new(Node, (item, kind, owner, key, index)))
-        elif type(value) is list:
-            raise TypeError
-        else:
-            found.append(_new(Node, (value, kind, owner, key, None)))
+        _add(owner, step, found)
     return found
 
 
@@ -147,7 +136,7 @@ def _leads(kind: str, name: str) -> _Leads:
 
 
 def _follow(node: Node, lead: _Leads, found: Collection) -> None:
-    owner, step = node.sibling if lead.is_primitive else node[0], lead[1]
+    owner, step = node.sibling if lead.is_primitive else node.value, lead[1]
     if type(owner) is not dict:
         return
     if step is None:
@@ -172,13 +161,9 @@ def _add(owner: dict[str, Any], step: Step, found: Collection) -> None:
     elif kind == "Resource" or (type(value) is list) != is_many:
         _add_with_care(owner, step, found)
     elif is_many:
-        found += [
-            _new(Node, (item, kind, owner, key, place))
-            for place, item in enumerate(value)
-            if item is not None
-        ]
+        found += [Node(item, kind, owner, key, place) for place, item in enumerate(value) if item is not None]
     else:
-        found.append(_new(Node, (value, kind, owner, key, None)))
+        found.append(Node(value, kind, owner, key, None))
 
 
 def _follow_untyped(node: Node, name: str, found: Collection) -> None:
@@ -202,7 +187,7 @@ def _add_with_care(owner: dict[str, Any], step: Step, found: Collection) -> None
         if kind == "Resource":
             found.append(resource_node(value, owner, key, where))
         elif value is not None or (place < len(beside) and type(beside[place]) is dict):
-            found.append(_new(Node, (value, kind, owner, key, where)))
+            found.append(Node(value, kind, owner, key, where))
 
 
 def _as_list(value: Any) -> list[Any]:

@@ -14,7 +14,10 @@ from calendar import monthrange
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 Kind = Literal["Date", "DateTime", "Time"]
 
@@ -38,7 +41,7 @@ _EASTERNMOST, _WESTERNMOST = 14 * 60, -12 * 60
 Part = int | Decimal
 
 
-class Temporal(NamedTuple):
+class Temporal(Struct, frozen=True, gc=False):
     """A Date, DateTime or Time; `parts` go from the year (for a Time from the hour) to the precision that is known."""
 
     kind: Kind
@@ -106,14 +109,14 @@ def in_utc(moment: Temporal) -> Temporal:
     """The same moment in UTC; what has no zone or no hour stays as it is."""
     if not moment.zone or len(moment.parts) <= HOUR:
         return moment
-    return _moved_minutes(moment, -moment.zone)._replace(zone=0)
+    return replace(_moved_minutes(moment, -moment.zone), zone=0)
 
 
 def _compared_in_every_zone(one: Temporal, other: Temporal) -> int | None:
     def limits(moment: Temporal) -> tuple[Temporal, Temporal]:
         if moment.zone is not None:
             return in_utc(moment), in_utc(moment)
-        return in_utc(moment._replace(zone=_EASTERNMOST)), in_utc(moment._replace(zone=_WESTERNMOST))
+        return in_utc(replace(moment, zone=_EASTERNMOST)), in_utc(replace(moment, zone=_WESTERNMOST))
 
     (one_low, one_high), (other_low, other_high) = limits(one), limits(other)
     if one_high.parts < other_low.parts:
@@ -154,17 +157,17 @@ def _moved_clock(moment: Temporal, amount: Decimal, unit: str) -> Temporal | Non
     total = (
         hour * 3600 + minute * 60 + second + _to_precision(_seconds(amount, unit), len(moment.parts) + DAY)
     ) % 86_400
-    return moment._replace(parts=_clock_parts(Decimal(total))[: len(moment.parts)])
+    return replace(moment, parts=_clock_parts(Decimal(total))[: len(moment.parts)])
 
 
 def _moved_months(moment: Temporal, months: int) -> Temporal:
     if len(moment.parts) == 1:
-        return _checked(moment._replace(parts=(int(moment.parts[0]) + int(months / 12),)))
+        return _checked(replace(moment, parts=(int(moment.parts[0]) + int(months / 12),)))
     year, month, *rest = moment.parts
     year, month = divmod(int(year) * 12 + int(month) - 1 + months, 12)
     if rest:
         rest[0] = min(int(rest[0]), monthrange(year, month + 1)[1])
-    return _checked(moment._replace(parts=(year, month + 1, *rest)))
+    return _checked(replace(moment, parts=(year, month + 1, *rest)))
 
 
 def _moved_days_or_less(moment: Temporal, amount: Decimal, unit: str) -> Temporal:
@@ -195,13 +198,13 @@ def _moved_seconds(moment: Temporal, seconds: Decimal) -> Temporal:
         )
     date = datetime(int(year), int(month), int(day)) + timedelta(days=int(days))  # noqa: DTZ001 - a date
     parts = (date.year, date.month, date.day, *_clock_parts(Decimal(rest)))
-    return moment._replace(parts=parts[: len(moment.parts)])
+    return replace(moment, parts=parts[: len(moment.parts)])
 
 
 def _moved_minutes(moment: Temporal, minutes: int) -> Temporal:
     try:
-        whole = moment._replace(parts=(*moment.parts, 0, 0)[:6])
-        return moment._replace(parts=_moved_seconds(whole, Decimal(minutes * 60)).parts[: len(moment.parts)])
+        whole = replace(moment, parts=(*moment.parts, 0, 0)[:6])
+        return replace(moment, parts=_moved_seconds(whole, Decimal(minutes * 60)).parts[: len(moment.parts)])
     except (OverflowError, ValueError):
         return moment
 

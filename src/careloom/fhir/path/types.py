@@ -27,7 +27,6 @@ PRIMITIVES = frozenset(facts().primitives)
 
 
 _TYPES = facts().types
-_new = tuple.__new__
 
 
 class Step(NamedTuple):
@@ -109,7 +108,7 @@ def resource_node(
 ) -> Node:
     """The node of a JSON object that may be a resource."""
     rtype = value.get("resourceType") if type(value) is dict else ""
-    return _new(Node, (value, rtype if type(rtype) is str and rtype in _TYPES else "", owner, key, place))
+    return Node(value, rtype if type(rtype) is str and rtype in _TYPES else "", owner, key, place)
 
 
 def named(node: Node) -> tuple[str, str]:

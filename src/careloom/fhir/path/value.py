@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
+
+from msgspec import Struct
 
 from careloom.fhir.path.temporal import Kind, Temporal, temporal
 from careloom.fhir.ucum import SYSTEM
@@ -18,7 +20,7 @@ from careloom.fhir.ucum import SYSTEM
 Collection = list[Any]
 
 
-class Node(NamedTuple):
+class Node(Struct, frozen=True, gc=False):
     """A place in a resource: the JSON value (None where a primitive has only extensions), and where it stands."""
 
     value: Any
@@ -37,7 +39,7 @@ class Node(NamedTuple):
         return beside if type(beside) is dict else {}
 
 
-class Quantity(NamedTuple):
+class Quantity(Struct, frozen=True, gc=False):
     """A value with a UCUM unit or, where `is_calendar`, the singular of a calendar duration."""
 
     value: Decimal
@@ -72,7 +74,7 @@ def system(item: Any) -> Any:
     """
     if type(item) is not Node:
         return item
-    value, kind = item[0], item[1]
+    value, kind = item.value, item.type
     if value is None:
         return item
     if kind in _PLAIN:
