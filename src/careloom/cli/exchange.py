@@ -19,9 +19,8 @@ from careloom.cli import options as shared
 from careloom.cli.opened import opened
 from careloom.cli.preflight import refuse_mistakes
 from careloom.connect import load as loading
-from careloom.connect.content import arrivals
 from careloom.connect.load import Tally
-from careloom.connect.mllp_send import Sender, send_all
+from careloom.connect.mllp_send import send_file
 from careloom.flow.loading import Settled, Taker
 from careloom.settings import settings_from
 
@@ -70,7 +69,9 @@ def load(paths: tuple[Path, ...], source: str, **options: Any) -> None:
         console.print("Files are named at a terminal only, for their names may be those of patients.")
     if not tally.is_complete:
         console.print("Stopped before the end. Run the same command again: it goes on where it stopped.")
-    sys.exit(130 if not tally.is_complete else 2 if tally.quarantined or tally.failed else 0)
+    was_read = tally.kept or tally.duplicates or tally.skipped
+    is_bad = tally.quarantined or tally.failed or (tally.unread and not was_read)
+    sys.exit(130 if not tally.is_complete else 2 if is_bad else 0)
 
 
 def _table(tally: Tally) -> Table:
@@ -84,7 +85,10 @@ def _table(tally: Tally) -> Table:
 @click.argument("path", type=click.Path(path_type=Path, exists=True))
 @click.option("--to", "address", required=True, help="HOST:PORT of an MLLP listener.")
 def send(path: Path, address: str) -> None:
-    """Send the HL7 v2 messages of a file over MLLP and wait for each ACK.
+    """Send the HL7 v2 messages of a file (or folder, or archive) over MLLP and wait for each ACK.
+
+    Segments go out with the carriage return that the standard demands, whatever ends them in the file. Each answer is
+    a line, control id and code; the exit status is 0 only if all are AA (or CA).
 
     \b
     careloom send admissions.hl7 --to 127.0.0.1:2575
@@ -93,9 +97,7 @@ def send(path: Path, address: str) -> None:
     if not host or not port.isdecimal():
         raise click.BadParameter("Give HOST:PORT, as in 127.0.0.1:2575.", param_hint="--to")
     is_accepted = True
-    with path.open("rb") as stream, Sender(host, int(port)) as sender:
-        messages = (arrival.body for arrival in arrivals(stream) if arrival.kind == "hl7v2")
-        for control_id, answer in send_all(sender, messages):
-            click.echo(f"{control_id} {answer.code if answer else 'no answer'}")
-            is_accepted = is_accepted and answer is not None and answer.is_accepted
+    for answer in send_file(path, host, int(port)):
+        click.echo(f"{answer.control_id} {answer.code}")
+        is_accepted = is_accepted and answer.is_accepted
     sys.exit(0 if is_accepted else 1)

@@ -65,10 +65,18 @@ class Acknowledgement:
 
     @property
     def is_passing(self) -> bool:
-        """True if the same message may be taken later: the receiver was not able, the message was not wrong."""
-        return not self.is_accepted and (
-            self.error_code in {"206", "207"} or (self.code in {"AR", "CR"} and not self.error_code)
-        )
+        """True if the same message may be taken later: the receiver was not able, the message was not wrong.
+
+        An AE with the general error 207 is none of them: the receiver has looked at the message, and would say the
+        same again (2.9.2.2).
+
+        >>> [Acknowledgement(code, "7", error_code="207").is_passing for code in ("AE", "AR", "CE")]
+        [False, True, True]
+        """
+        if self.is_accepted:
+            return False
+        is_unable = self.error_code == "207" and self.code != "AE"
+        return self.error_code == "206" or is_unable or (self.code in {"AR", "CR"} and not self.error_code)
 
 
 def verdict_of(outcome: Receipt | BaseException) -> Verdict:
