@@ -90,6 +90,16 @@ def template(postgres_url: str, postgres_home: Path) -> str:
 @pytest.fixture
 def database(postgres_url: str, template: str) -> Iterator[Database]:
     """A fresh database with every migration applied; gone after the test."""
+    yield from _fresh(postgres_url, template)
+
+
+@pytest.fixture(scope="module")
+def module_database(postgres_url: str, template: str) -> Iterator[Database]:
+    """The same for all tests of a file, which share what the first of them put in."""
+    yield from _fresh(postgres_url, template)
+
+
+def _fresh(postgres_url: str, template: str) -> Iterator[Database]:
     name = f"test_{uuid.uuid4().hex}"
     with psycopg.connect(postgres_url, autocommit=True) as root:
         root.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())

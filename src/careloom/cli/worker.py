@@ -27,6 +27,8 @@ from careloom.store.database import Database
 from careloom.store.server import ensure
 from careloom.web import server
 
+STATEMENT_LIMIT_S = 30.0
+"""How long PostgreSQL may work at one statement of a request."""
 CLINIC = "clinic"
 """The source that speaks FHIR in the demo."""
 
@@ -41,7 +43,9 @@ def worker(name: str, people: int, seed: int, speed: float) -> None:
     settings = settings_from()
     configure(settings.log_level)
     threading.Thread(target=_leave_with_supervisor, daemon=True).start()
-    database = Database(ensure(settings).url)
+    # Whoever waits for an answer is told that it takes too long; stations and maintenance take their time.
+    limit_s = STATEMENT_LIMIT_S if name == "web" else 0.0
+    database = Database(ensure(settings).url, statement_limit_s=limit_s)
     if name == "demo":
         _run_hospital(settings, database, people, seed, speed)
         return

@@ -5,7 +5,7 @@ Room: store. Touches: the table res. Standard: https://hl7.org/fhir/R4/search.ht
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from careloom.fhir.resource import Resource
 from careloom.fhir.searchparam import SearchParameter, parameters
 from careloom.store.canonical import addresses_of, by_canonical, canonicals_in, is_canonical, means
 from careloom.store.condition import Condition, all_of, any_of, equals, negated, overlaps
-from careloom.store.criterion import criterion_condition, needs_check
+from careloom.store.criterion import by_hot_code, criterion_condition, hot_codes, needs_check
 from careloom.store.expansion import expanded, listed
 from careloom.store.hashes import hash64, salt
 from careloom.store.look import Look, chunks
@@ -97,12 +97,12 @@ def _chain(look: Look, parameter: SearchParameter, branch: tuple[str, Clause], r
     """
     rtype, clause = branch
     inner = f"{row}c"
-    condition = _seen(look, rtype, clause, inner)
-    keys = f"select {inner}.key from res {inner} where {condition.sql}"
+    seen = _seen(look, rtype, clause, inner)
     if rtype == "Patient" and parameter.id in columns_of(parameter.rtype).single_patients:
-        return Condition(f"{row}.pat in ({keys})", condition.values)
-    entries = f"select {inner}.key # %s::bigint from res {inner} where {condition.sql}"
-    return Condition(f"{row}.ix && array({entries})", (salt(parameter.id), *condition.values))
+        keys = _selected(f"{inner}.key", inner, seen)
+        return Condition(f"{row}.pat in ({keys.sql})", keys.values)
+    entries = _selected(f"{inner}.key # '{salt(parameter.id)}'::bigint", inner, seen)
+    return Condition(f"{row}.ix && array({entries.sql})", entries.values)
 
 
 def _by_url(look: Look, rtype: str, chain: Chain, row: str) -> list[Condition]:
@@ -127,24 +127,44 @@ def _by_url(look: Look, rtype: str, chain: Chain, row: str) -> list[Condition]:
 def _has(look: Look, rtype: str, clause: Has, row: str) -> Condition:
     """A resource of another type refers to the row and meets a clause: the keys it refers to are its `ix`, unsalted."""
     inner = f"{row}c"
-    condition = _seen(look, clause.rtype, clause.clause, inner)
+    seen = _seen(look, clause.rtype, clause.clause, inner)
     parameter = clause.parameter.id
-    entries = f"select unnest({inner}.ix) # %s::bigint from res {inner} where {condition.sql}"
-    found = [Condition(f"{row}.key in ({entries})", (salt(parameter), *condition.values))]
+    # One list of keys, so that the index on keys is walked by it; two joined by `or` would be a look at every row.
+    keys = [_selected(f"unnest({inner}.ix) # '{salt(parameter)}'::bigint", inner, seen)]
     if parameter in columns_of(clause.rtype).single_patients:
-        patients = f"select {inner}.pat from res {inner} where {condition.sql}"
-        found.append(Condition(f"{row}.key in ({patients})", condition.values))
+        keys.append(_selected(f"{inner}.pat", inner, seen))
+    found = [_all_of_them(f"{row}.key", keys)]
     if is_canonical(clause.parameter) and "url" in parameters(rtype):
         sources = passed(look, clause.rtype, sieve_of(look, clause.rtype, clause.clause))
         found.append(by_canonical(rtype, canonicals_in(sources, clause.parameter), row))
     return any_of(found)
 
 
-def _seen(look: Look, rtype: str, clause: Clause, row: str) -> Condition:
-    return all_of(
-        [
-            Condition(f"{row}.rtype = %s and not {row}.is_deleted", (number_of(rtype),)),
-            visible(look.actor, row),
-            condition_of(look, rtype, clause, row),
-        ]
-    )
+def _seen(look: Look, rtype: str, clause: Clause, row: str) -> list[Condition]:
+    """The conditions on the rows of a type that meet a clause and that the actor may see; any of them may hold.
+
+    Two where a code is sought, each with an index of its own (see store.search).
+    """
+    hot = hot_codes(rtype, clause) if isinstance(clause, Criterion) else []
+    clauses = by_hot_code(hot, row) if hot else [condition_of(look, rtype, clause, row)]
+    return [
+        all_of(
+            [
+                Condition(f"{row}.rtype = %s and not {row}.is_deleted", (number_of(rtype),)),
+                visible(look.actor, row),
+                one,
+            ]
+        )
+        for one in clauses
+    ]
+
+
+def _selected(what: str, row: str, conditions: Sequence[Condition]) -> Condition:
+    """A select over rows that meet one of the conditions; a row may be told twice."""
+    selects = [f"select {what} from res {row} where {one.sql}" for one in conditions]
+    return Condition(" union all ".join(selects), tuple(value for one in conditions for value in one.values))
+
+
+def _all_of_them(column: str, selects: Sequence[Condition]) -> Condition:
+    values = tuple(value for one in selects for value in one.values)
+    return Condition(f"{column} in ({' union all '.join(one.sql for one in selects)})", values)

@@ -81,6 +81,13 @@ def needs_check(criterion: Criterion) -> bool:
             return modifier in {"text", "of-type"} or (modifier == "below" and parameter.type == "uri")
 
 
+def by_hot_code(codes: Sequence[int], row: str = "r") -> list[Condition]:
+    """The two ways to rows with one of these codings: it is their first, or (of a few) another one."""
+    second = equals("s.code", codes)
+    sql = f"{row}.rid in (select s.rid from s_second s where {second.sql})"
+    return [equals(f"{row}.code", codes), Condition(sql, second.values)]
+
+
 def _is_long(value: Value) -> bool:
     """Whether the index holds only the beginning of what this asks for."""
     return isinstance(value, Text) and len(value.normalised) > STRING_LIMIT
@@ -167,9 +174,7 @@ def _tokens(
             raise _unsupported(parameter, "")
     conditions = [overlaps(f"{row}.ix", entries)] if entries else []
     if hot:
-        second = equals("s.code", hot)
-        sql = f"{row}.rid in (select s.rid from s_second s where {second.sql})"
-        conditions += [equals(f"{row}.code", hot), Condition(sql, second.values)]
+        conditions += by_hot_code(hot, row)
     return any_of([*conditions, *any_value])
 
 

@@ -54,8 +54,12 @@ class Notification(NamedTuple):
 class Database:
     """A bounded pool of connections to one database. Threads share it; each process opens its own."""
 
-    def __init__(self, url: str, *, size: int = 16, wait_s: float = 30.0) -> None:
+    def __init__(
+        self, url: str, *, size: int = 16, wait_s: float = 30.0, statement_limit_s: float = 0.0
+    ) -> None:
+        """`statement_limit_s`: PostgreSQL gives up a statement after so long; 0: never."""
         self.url = url
+        self._statement_limit_s = statement_limit_s
         self._wait_s = wait_s
         self._free = threading.BoundedSemaphore(size)
         self._idle: list[Connection] = []
@@ -125,7 +129,7 @@ class Database:
             text = f"No database connection got free within {self._wait_s:.0f} s: try again."
             raise OutcomeError(Issue("throttled", text))
         try:
-            connection = self._taken() or connect(self.url)
+            connection = self._taken() or connect(self.url, self._statement_limit_s)
             if connection.autocommit != autocommit:
                 connection.autocommit = autocommit
             try:
@@ -193,12 +197,11 @@ class Listener:
         return connection
 
 
-def connect(url: str) -> Connection:
+def connect(url: str, statement_limit_s: float = 0.0) -> Connection:
     """A new connection in UTC. Raises OutcomeError `transient` when the database does not answer."""
+    options = f"-c timezone=UTC -c statement_timeout={statement_limit_s * 1000:.0f}"
     try:
-        return psycopg.connect(
-            url, connect_timeout=10, application_name="careloom", options="-c timezone=UTC"
-        )
+        return psycopg.connect(url, connect_timeout=10, application_name="careloom", options=options)
     except psycopg.OperationalError as error:
         why = " ".join(str(error).split())
         raise OutcomeError(Issue("transient", f"The database does not answer: {why}")) from error

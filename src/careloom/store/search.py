@@ -16,8 +16,8 @@ from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.query import Query, Sort
 from careloom.store.actor import Actor
 from careloom.store.clause import sieve_of
-from careloom.store.condition import Condition, all_of, equals, negated
-from careloom.store.criterion import hot_codes
+from careloom.store.condition import Condition, all_of, negated
+from careloom.store.criterion import by_hot_code, hot_codes
 from careloom.store.database import Connection
 from careloom.store.include import included
 from careloom.store.look import TIME_LIMIT_S, Look
@@ -127,9 +127,8 @@ def _of_type(look: Look, query: Query) -> list[Branch]:
         common.append(sieve_of(look, rtype, driver).condition)
         return [Branch(rtype, all_of(common), checks, query.sort)]
     driving = hot_codes(rtype, driver)
-    seconds = equals("s.code", driving)
-    another = Condition(f"r.rid in (select s.rid from s_second s where {seconds.sql})", seconds.values)
+    first, another = by_hot_code(driving)
     return [
-        Branch(rtype, all_of([*common, equals("r.code", driving)]), checks, query.sort),
-        Branch(rtype, all_of([*common, negated(equals("r.code", driving)), another]), checks, query.sort),
+        Branch(rtype, all_of([*common, first]), checks, query.sort),
+        Branch(rtype, all_of([*common, negated(first), another]), checks, query.sort),
     ]
