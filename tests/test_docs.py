@@ -31,7 +31,14 @@ def test_every_setting_has_a_heading() -> None:
 
 def test_every_registry_line_has_a_heading() -> None:
     headings = _headings(DOCS / "reference" / "registry.md")
-    tables = (registry.MAPPERS, registry.STATIONS, registry.TIMERS, registry.JOBS, registry.CHECKS)
+    tables = (
+        registry.MAPPERS,
+        registry.STATIONS,
+        registry.TIMERS,
+        registry.OPERATIONS,
+        registry.JOBS,
+        registry.CHECKS,
+    )
     assert {name for table in tables for name in table} <= headings
 
 

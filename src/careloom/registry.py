@@ -27,7 +27,22 @@ TIMERS: dict[str, str] = {
 }
 """Timer -> `f(now, read, *, escalate_after_minutes) -> list[Resource]`; asked about once a second of the running clock."""
 
-JOBS: dict[str, str] = {}
+OPERATIONS: dict[str, str] = {
+    "everything": "careloom.web.rest.operations.everything:everything",
+    "export": "careloom.web.rest.operations.export:export",
+    "import": "careloom.web.rest.operations.import_ndjson:import_ndjson",
+    "lastn": "careloom.web.rest.operations.lastn:lastn",
+    "meta": "careloom.web.rest.operations.meta:meta",
+    "meta-add": "careloom.web.rest.operations.meta_add:meta_add",
+    "meta-delete": "careloom.web.rest.operations.meta_delete:meta_delete",
+    "validate": "careloom.web.rest.operations.validate:validate",
+}
+"""Operation of FHIR REST -> `f(call) -> Response`; its module says in OPERATION where it may be called."""
+
+JOBS: dict[str, str] = {
+    "export": "careloom.flow.bulk_export:step",
+    "import": "careloom.flow.bulk_import:step",
+}
 """Kind of job -> `f(connection, settings, job, now) -> Step`: one bounded step of work, in one transaction."""
 
 CHECKS: dict[str, str] = {

@@ -15,6 +15,7 @@ from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.profile import Profiles
 from careloom.fhir.resource import Resource, dumps, reference_to
 from careloom.flow.arrival import accept, drive
+from careloom.flow.bulk import begin_export, begin_import
 from careloom.flow.guides import demand_of, profiles_of
 from careloom.flow.interaction import NO_GUARD, Desk, Guard, interact
 from careloom.flow.job import run_job
@@ -26,6 +27,7 @@ from careloom.store.blobs import Blobs
 from careloom.store.commit import Committed
 from careloom.store.database import Database
 from careloom.store.event import Arrival, Receipt
+from careloom.store.snapshot import Scope
 
 
 def utc_now() -> datetime:
@@ -103,6 +105,14 @@ class Flow:
     def run_timer(self, name: str) -> int:
         """Ask a timer what is due now; return how many resources changed."""
         return run_timer(self.database, name, self.settings, self.clock())
+
+    def export(self, actor: Actor, url: str, scope: Scope, elements: tuple[str, ...] = ()) -> str:
+        """Begin a bulk export of the store as it is now; the id of the job."""
+        return begin_export(self._desk(actor), url, scope, elements)
+
+    def import_ndjson(self, actor: Actor, url: str, body: bytes) -> str:
+        """Begin an import of NDJSON; the id of the job."""
+        return begin_import(self._desk(actor), url, body)
 
     def run_job(self) -> int:
         """Do one step of the job that waited longest; 0: there is nothing to do now."""

@@ -45,12 +45,13 @@ def commit_file(
 def _entries(event: Event) -> list[Entry]:
     if event.kind == "ndjson":
         lines = [line for line in event.body.split(b"\n") if line.strip()]
-        return [_entry(index, line) for index, line in enumerate(lines)]
-    alone = _entry(0, event.body)
+        return [entry_of(index, line) for index, line in enumerate(lines)]
+    alone = entry_of(0, event.body)
     return list(bundles.read(event.body).entries) if alone.rtype == "Bundle" else [alone]
 
 
-def _entry(index: int, raw: bytes) -> Entry:
+def entry_of(index: int, raw: bytes) -> Entry:
+    """One resource as an entry without a request. Raises OutcomeError(structure)."""
     body = minify(raw)
     try:
         head = _head.decode(body)

@@ -26,8 +26,8 @@ def searchset(base: str, rtype: str, pairs: Sequence[tuple[str, str]], query: Qu
     if page.total is not None:
         parts.append(b',"total":%d' % page.total)
     parts.append(b',"link":' + dumps(_links(address, pairs, query.ignored, page)))
-    entries = [_entry(base, stored, b"match") for stored in page.matches]
-    entries += [_entry(base, stored, b"include") for stored in page.included]
+    entries = [entry(base, stored, b"match") for stored in page.matches]
+    entries += [entry(base, stored, b"include") for stored in page.included]
     if query.ignored:
         entries.append(_ignored(query.ignored))
     if entries:
@@ -55,7 +55,8 @@ def _url(address: str, pairs: Sequence[tuple[str, str]]) -> str:
     return f"{address}?{urlencode(pairs)}" if pairs else address
 
 
-def _entry(base: str, stored: Stored, mode: bytes) -> bytes:
+def entry(base: str, stored: Stored, mode: bytes) -> bytes:
+    """One entry of the Bundle; `mode` is match or include."""
     url = f"{base}/{stored.rtype}/{stored.id}".lstrip("/").encode()
     return b'{"fullUrl":"%b","resource":%b,"search":{"mode":"%b"}}' % (url, stored.body, mode)
 

@@ -6,13 +6,15 @@ Room: flow. Standard: https://hl7.org/fhir/R4/http.html#trules and https://hl7.o
 from __future__ import annotations
 
 import secrets
+from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 from urllib.parse import parse_qsl
 
 from careloom.fhir import bundle as bundles
-from careloom.fhir import query
+from careloom.fhir import patch, query
 from careloom.fhir.bundle import Entry
 from careloom.fhir.etag import version_in
 from careloom.fhir.outcome import Issue, OutcomeError
@@ -198,7 +200,7 @@ def _write(
     if entry.body is None:
         raise OutcomeError(Issue("required", f"{entry.method} needs a resource."))
     if entry.method == "PATCH":
-        raise OutcomeError(Issue("not-supported", "PATCH is not supported; send the whole resource by PUT."))
+        return _patched(read, rtype, id_, entry.body, version)
     body = bundles.rewrite(entry.body, _resolved(entry.body, targets, read), entry.base)
     resource = checked(body, rtype)
     faults = demand.faults(resource)
@@ -207,6 +209,38 @@ def _write(
     resource["id"] = id_
     is_new = is_new or entry.method == "POST" or entry.if_none_match == "*"
     return Write(resource, body, "create" if is_new else "put", version)
+
+
+def _patched(read: Reader, rtype: str, id_: str, body: bytes, version: int | None) -> Write:
+    """The current version with a patch applied; it must still be current when it is written."""
+    stored = read.stored(rtype, id_)
+    if stored is None or stored.is_deleted:
+        raise OutcomeError(Issue("not-found" if stored is None else "deleted", "There is nothing to patch."))
+    if version is not None and version != stored.version:
+        text = "The resource was changed meanwhile: read it again, and repeat your patch."
+        raise OutcomeError(Issue("conflict", text))
+    current = stored.resource()
+    patched = patch.apply(current, _operations(body))
+    if (patched.get("resourceType"), patched.get("id")) != (rtype, id_):
+        raise OutcomeError(Issue("processing", "A patch may change neither resourceType nor id."))
+    issues = [issue for issue in validate(patched) if issue.is_error]
+    if issues:
+        raise OutcomeError(*[replace(issue, code="processing") for issue in issues])
+    return Write(patched, None if patched != current else stored.body, "put", stored.version)
+
+
+def _operations(body: bytes) -> Any:
+    """What a PATCH brings: Parameters (FHIRPath Patch), or a Binary that holds a JSON Patch."""
+    resource = loads(body)
+    if not isinstance(resource, dict) or resource.get("resourceType") != "Binary":
+        return resource
+    if resource.get("contentType") != patch.JSON_PATCH:
+        raise OutcomeError(Issue("not-supported", f"A Binary that patches holds {patch.JSON_PATCH}."))
+    try:
+        raw = b64decode(str(resource.get("data", "")), validate=True)
+    except ValueError:
+        raise OutcomeError(Issue("structure", "The data of the Binary are not base64.")) from None
+    return loads(raw)
 
 
 def _resolved(body: bytes, targets: dict[str, str], read: Reader) -> Mapping[str, str]:

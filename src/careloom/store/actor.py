@@ -21,10 +21,10 @@ ROLES: dict[str, frozenset[str]] = {
     "nurse": frozenset({"clinical.read", "task.write", "event.read", "page"}),
     "physician": frozenset({"clinical.read", "clinical.write", "task.write", "event.read", "page"}),
     "integration": frozenset(
-        {"event.read", "event.write", "event.drive", "clinical.read", "clinical.write", "page"}
+        {"event.read", "event.write", "event.drive", "clinical.read", "clinical.write", "bulk", "page"}
     ),
     "admin": frozenset({"account.write", "system.read", "audit.read", "page"}),
-    "source": frozenset({"event.write", "clinical.read", "clinical.write"}),
+    "source": frozenset({"event.write", "clinical.read", "clinical.write", "bulk"}),
     "station": frozenset({"clinical.read", "clinical.write", "task.write", "event.read"}),
 }
 """What each role may do; a role that is not listed may do nothing."""

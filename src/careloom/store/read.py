@@ -6,7 +6,7 @@ Every statement here carries the predicate of store.visible.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -15,6 +15,7 @@ from careloom.fhir.instant import Span
 from careloom.fhir.query import Query, parse
 from careloom.fhir.resource import Resource
 from careloom.store.actor import Actor
+from careloom.store.compartment import WHOLE, Leaf, Slice, by_reference, members
 from careloom.store.condition import Condition, all_of
 from careloom.store.cursor import cursor_text, cursor_values
 from careloom.store.database import Connection
@@ -128,6 +129,14 @@ class Reader:
     def search(self, query: Query) -> Page:
         """One page of a search. Raises OutcomeError(not-supported) for what cannot be answered exactly."""
         return search(self._connection, self._actor, query)
+
+    def members(self, owner: str, which: Slice = WHOLE, count: int = 1_000) -> Leaf:
+        """What belongs to a patient, encounter or other owner of a compartment, itself included."""
+        return members(self._connection, self._actor, owner, which, count)
+
+    def named(self, references: Iterable[str]) -> list[Stored]:
+        """The current resources that these `Type/id` name."""
+        return by_reference(self._connection, self._actor, references)
 
     def find(self, rtype: str, *pairs: tuple[str, str], count: int = 100, sort: str = "") -> list[Resource]:
         """The first `count` matches, parsed: for rooms. A parameter that is not known is an error.

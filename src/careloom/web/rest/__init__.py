@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from starlette.convertors import StringConvertor, register_url_convertor
 
+from careloom.web.rest import bulk
 from careloom.web.rest.capability import capability
 from careloom.web.rest.event import take
 from careloom.web.rest.history import instance_history, system_history, type_history
+from careloom.web.rest.operation import operation_roads
 from careloom.web.rest.reading import read, vread
 from careloom.web.rest.searching import search, search_all
 from careloom.web.rest.system import transaction
@@ -64,6 +66,11 @@ _TYPE = (
     _road("/fhir/{rtype:type}", WRITE, patch, "PATCH"),
     _road("/fhir/{rtype:type}", WRITE, delete, "DELETE"),
 )
+_BULK = (
+    _road("/fhir/bulk/{job}", "bulk", bulk.status, "GET"),
+    _road("/fhir/bulk/{job}", "bulk", bulk.end, "DELETE"),
+    _road("/fhir/bulk/{job}/{name}", "bulk", bulk.file, "GET"),
+)
 _EVENTS = Road(path="/events", right="event.write", answer=take, methods=("POST",), speaks="outcome")
 
-ROADS: tuple[Road, ...] = (*_SYSTEM, *_TYPE[:2], *_INSTANCE, *_TYPE[2:], _EVENTS)
+ROADS: tuple[Road, ...] = (*_SYSTEM, *operation_roads(), *_BULK, *_TYPE[:2], *_INSTANCE, *_TYPE[2:], _EVENTS)

@@ -17,18 +17,8 @@ from careloom.fhir.searchparam import parameters
 from careloom.web.call import Call
 from careloom.web.errors import FHIR_JSON
 from careloom.web.rest.answer import base_of
-
-INTERACTIONS = (
-    "read",
-    "vread",
-    "update",
-    "delete",
-    "history-instance",
-    "history-type",
-    "create",
-    "search-type",
-)
-SYSTEM = ("transaction", "batch", "history-system")
+from careloom.web.rest.form import JSON_PATCH, MEDIA
+from careloom.web.rest.operation import Operation, operations
 
 
 def capability(call: Call) -> Response:
@@ -41,7 +31,8 @@ def capability(call: Call) -> Response:
         "software": {"name": "careloom", "version": __version__},
         "implementation": {"description": "careloom", "url": base_of(call)},
         "fhirVersion": "4.0.1",
-        "format": ["application/fhir+json", "json"],
+        "format": sorted(MEDIA),
+        "patchFormat": [JSON_PATCH, "application/fhir+json", "application/fhir+xml"],
         "rest": [
             {
                 "mode": "server",
@@ -50,25 +41,73 @@ def capability(call: Call) -> Response:
                     "description": "A Bearer token, or the session of a signed-in person.",
                 },
                 "resource": [_of_type(rtype) for rtype in sorted(resource_types())],
-                "interaction": [{"code": code} for code in SYSTEM],
+                "interaction": [{"code": code} for code in _interactions()[1]],
+                "operation": [
+                    _operation(name) for name, one in operations().items() if "system" in one.levels
+                ],
             }
         ],
     }
+    rest = statement["rest"][0]
+    statement["rest"] = [{name: value for name, value in rest.items() if value != []}]
     return Response(dumps(statement), media_type=FHIR_JSON)
 
 
 @cache
+def _interactions() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Those of a type and those of the system, as the roads say."""
+    from careloom.web.rest import ROADS  # they name `capability`, above
+
+    told = [(road.path, code) for road in ROADS for code in road.interactions]
+    on_type = tuple(code for path, code in told if "{rtype" in path)
+    return on_type, tuple(code for path, code in told if "{rtype" not in path)
+
+
+@cache
 def _of_type(rtype: str) -> Resource:
-    known = [one for one in parameters(rtype).values() if one.type not in {"special", "composite"}]
-    return {
+    known = sorted(parameters(rtype).values(), key=lambda one: one.code)
+    search = [one for one in known if one.is_indexed or one.type == "composite"]
+    references = [f"{rtype}:{one.code}" for one in search if one.type == "reference"]
+    made: Resource = {
         "type": rtype,
-        "interaction": [{"code": code} for code in INTERACTIONS],
+        "profile": f"http://hl7.org/fhir/StructureDefinition/{rtype}",
+        "interaction": [{"code": code} for code in _interactions()[0]],
         "versioning": "versioned-update",
         "readHistory": True,
         "updateCreate": True,
-        "conditionalCreate": False,
-        "conditionalRead": "not-match",
-        "searchParam": [
-            {"name": one.code, "type": one.type} for one in sorted(known, key=lambda one: one.code)
-        ],
+        "conditionalCreate": True,
+        "conditionalRead": "full-support",
+        "conditionalUpdate": True,
+        "conditionalDelete": "multiple",
+        "referencePolicy": ["literal", "logical"],
+        "searchInclude": references,
+        "searchRevInclude": _revincludes().get(rtype, []),
+        "searchParam": [{"name": one.code, "type": one.type} for one in search],
+        "operation": [_operation(name) for name, one in operations().items() if _belongs(one, rtype)],
+    }
+    return {name: value for name, value in made.items() if value != []}
+
+
+@cache
+def _revincludes() -> dict[str, list[str]]:
+    """Type -> the parameters of others that may refer to it."""
+    found: dict[str, list[str]] = {}
+    for source in sorted(resource_types()):
+        for one in sorted(parameters(source).values(), key=lambda one: one.code):
+            if one.type == "reference" and one.is_indexed:
+                for target in one.targets:
+                    found.setdefault(target, []).append(f"{source}:{one.code}")
+    return found
+
+
+def _belongs(one: Operation, rtype: str) -> bool:
+    return set(one.levels) != {"system"} and (not one.types or rtype in one.types)
+
+
+def _operation(name: str) -> Resource:
+    one = operations()[name]
+    owner = one.types[0] if one.types else "Resource"
+    return {
+        "name": name,
+        "definition": one.definition or f"http://hl7.org/fhir/OperationDefinition/{owner}-{name}",
     }

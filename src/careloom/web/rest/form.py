@@ -178,7 +178,7 @@ def _kind(media: str) -> Kind | None:
         key, _, value = option.partition("=")
         if key.strip() == "fhirversion" and not value.strip('" ').startswith("4.0"):
             return None
-    kind = MEDIA.get(name) or ("json" if name in ANY else None)
+    kind = MEDIA.get(name) or ("json" if name in ANY or name in NDJSON else None)
     return kind if kind in TONGUES else None
 
 

@@ -1,0 +1,118 @@
+"""flow.bulk_import: one step of an import: the next lines of an NDJSON file, committed.
+
+Room: flow. Touches: `home/blobs`. Standard: https://hl7.org/fhir/R4/nd-json.html
+
+A resource keeps its id, and one that stands with the same content makes no version: to import a file twice, or to do
+a killed step again, changes nothing. A line that cannot be taken is named, and the others are taken all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+from careloom.fhir.bundle import Entry
+from careloom.fhir.outcome import Issue, OutcomeError
+from careloom.flow.file import entry_of
+from careloom.flow.interaction import AGENT
+from careloom.flow.transaction import commit_entries
+from careloom.settings import Settings
+from careloom.store import events
+from careloom.store.actor import Actor
+from careloom.store.blobs import Blobs
+from careloom.store.commit import Origin
+from careloom.store.database import Connection
+from careloom.store.jobs import Job, Step
+
+STEP = 1_000
+"""Lines in one step."""
+MOST_TOLD = 1_000
+"""Faults that are told of one import; more are counted and not told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Import:
+    """What is to be imported: the request of the job."""
+
+    actor: str
+    roles: tuple[str, ...]
+    url: str
+    blob: str
+    size: int
+    event_id: int
+
+
+@dataclass(slots=True)
+class State:
+    """How far it is."""
+
+    offset: int = 0
+    line: int = 0
+    changed: int = 0
+    """Versions that were made."""
+    refused: int = 0
+
+
+def state_of(job: Job) -> State:
+    """The state of an import job."""
+    return msgspec.convert(job.state, State)
+
+
+def step(connection: Connection, settings: Settings, job: Job, now: datetime) -> Step:
+    """Commit the next lines; the last step comes to the end of the file."""
+    asked, state = msgspec.convert(job.request, Import), state_of(job)
+    with Blobs(settings.home / "blobs").path(asked.blob).open("rb") as file:
+        file.seek(state.offset)
+        lines = list(islice(file, STEP))
+    actor = Actor(asked.actor, frozenset(asked.roles))
+    origin = Origin(now, asked.actor, AGENT, asked.event_id)
+    issues = _taken(connection, lines, state, actor, origin)
+    state.offset += sum(map(len, lines))
+    state.line += len(lines)
+    is_last = state.offset >= asked.size
+    if is_last:
+        status = "quarantined" if state.refused else "done"
+        events.settle(connection, asked.event_id, status, [*job.issues, *issues][:MOST_TOLD], agent=AGENT)
+    told: dict[str, Any] = msgspec.to_builtins(state)
+    room = max(0, MOST_TOLD - len(job.issues))
+    return Step(told, state.offset, asked.size, is_last=is_last, issues=tuple(issues[:room]))
+
+
+def _taken(
+    connection: Connection, lines: Sequence[bytes], state: State, actor: Actor, origin: Origin
+) -> list[Issue]:
+    """Commit the lines together or, where that cannot be done, one by one; what was wrong with which."""
+    numbered = [(state.line + index, line) for index, line in enumerate(lines) if line.strip()]
+    try:
+        with connection.transaction():
+            entries = [_entry(number, line) for number, line in numbered]
+            state.changed += commit_entries(connection, entries, actor, origin, "import")
+            return []
+    except OutcomeError as error:
+        if any(issue.code == "transient" for issue in error.issues):
+            raise
+    issues: list[Issue] = []
+    for number, line in numbered:
+        try:
+            with connection.transaction():
+                state.changed += commit_entries(connection, [_entry(number, line)], actor, origin, "import")
+        except OutcomeError as error:
+            if any(issue.code == "transient" for issue in error.issues):
+                raise
+            state.refused += 1
+            first = error.issues[0]
+            place = first.expression.rpartition("].resource.")[2]
+            issues.append(Issue(first.code, f"Line {number + 1}: {first.text}", place))
+    return issues
+
+
+def _entry(number: int, line: bytes) -> Entry:
+    entry = entry_of(number, line)
+    if not entry.id:
+        raise OutcomeError(Issue("required", "A resource to import needs its id.", f"{entry.rtype}.id"))
+    return entry

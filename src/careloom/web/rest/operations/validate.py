@@ -1,0 +1,61 @@
+"""web.rest.operations.validate: $validate: R4, the profile asked for, and those that a resource claims.
+
+Room: web. Standard: https://hl7.org/fhir/R4/resource-operation-validate.html
+Profiles are the StructureDefinitions, ValueSets and CodeSystems that the store holds.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from starlette.responses import Response
+
+from careloom.fhir.outcome import Issue, OutcomeError
+from careloom.fhir.profile import Profiles
+from careloom.fhir.profile.operation import validation_outcome
+from careloom.fhir.resource import Resource
+from careloom.store.read import Reader
+from careloom.web.call import Call
+from careloom.web.rest.answer import fhir
+from careloom.web.rest.operation import Operation, parameters_of
+
+OPERATION = Operation(levels=("type", "instance"))
+DEFINING = ("CodeSystem", "StructureDefinition", "ValueSet")
+MOST = 20_000
+
+
+def validate(call: Call) -> Response:
+    """An OperationOutcome with status 200, whatever it says."""
+    parameters = parameters_of(call)
+    resource = parameters.resource
+    with call.reader() as reader:
+        if resource is None and "id" in call.parts:
+            resource = reader.resource(call.parts["rtype"], call.parts["id"])
+        profiles = _profiles(reader)
+    if resource is not None and resource.get("resourceType") != call.parts["rtype"]:
+        raise OutcomeError(Issue("invalid", "The resource is of another type than the address."))
+    profile, mode = parameters.text("profile"), parameters.text("mode")
+    return fhir(validation_outcome(resource, profiles, profile=profile, mode=mode))
+
+
+def _profiles(reader: Reader) -> Profiles:
+    """Compiled anew when one of the definitions was written."""
+    newest = [reader.history(rtype, count=1).versions for rtype in DEFINING]
+    stamp = tuple((version.key, version.version) for versions in newest for version in versions)
+    if not stamp:
+        return _none()
+    kept = _kept()
+    if kept.get("stamp") != stamp:
+        found: list[Resource] = [one for rtype in DEFINING for one in reader.find(rtype, count=MOST)]
+        kept.update(stamp=stamp, profiles=Profiles(found))
+    return kept["profiles"]  # pyright: ignore[reportReturnType]
+
+
+@lru_cache(maxsize=1)
+def _none() -> Profiles:
+    return Profiles()
+
+
+@lru_cache(maxsize=1)
+def _kept() -> dict[str, object]:
+    return {}

@@ -1,0 +1,194 @@
+"""Bulk export and import over HTTP: asynchronous, resumable, exact, and for their owner alone."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from careloom.flow import bulk_export, bulk_import
+from careloom.store.accounts import create_token
+
+ASYNC = {"prefer": "respond-async", "accept": "application/fhir+json"}
+NDJSON = {"content-type": "application/fhir+ndjson"}
+
+
+def run(served: Any) -> int:
+    """Carry the jobs on as the engine does; how many steps that took."""
+    steps = 0
+    while served.flow.run_job():
+        steps += 1
+    return steps
+
+
+def manifest(client: httpx.Client, served: Any, kicked: httpx.Response) -> Any:
+    assert kicked.status_code == 202, kicked.text
+    url = kicked.headers["content-location"]
+    early = client.get(url)
+    assert (early.status_code, early.headers["retry-after"]) == (202, "1")
+    assert early.headers["x-progress"]
+    for _ in range(200):
+        run(served)
+        told = client.get(url)
+        if told.status_code != 202:
+            break
+    assert told.status_code == 200, told.text
+    return told.json()
+
+
+def lines(client: httpx.Client, told: Any, rtype: str, where: str = "output") -> list[Any]:
+    found: list[Any] = []
+    for one in told[where]:
+        if one["type"] == rtype:
+            answer = client.get(one["url"])
+            assert answer.headers["content-type"].startswith("application/fhir+ndjson")
+            found += [json.loads(line) for line in answer.content.splitlines()]
+            assert len(answer.content.splitlines()) == one["count"]
+    return found
+
+
+@pytest.fixture(autouse=True)
+def stored(client: httpx.Client) -> None:
+    for number in range(5):
+        me = {"reference": f"Patient/p{number}"}
+        client.put(f"/Patient/p{number}", json={"resourceType": "Patient", "id": f"p{number}", "gender": "female"})
+        body = b'{"resourceType":"Observation","id":"o%d","status":"final","code":{"text":"x"},"subject":%b,' % (
+            number,
+            json.dumps(me).encode(),
+        )
+        client.put(f"/Observation/o{number}", content=body + b'"valueQuantity":{"value":1.50}}')
+    client.put("/Organization/o", json={"resourceType": "Organization", "id": "o", "name": "O"})
+
+
+def ids(resources: list[Any]) -> list[str]:
+    return [one["id"] for one in resources]
+
+
+def test_a_system_export_holds_every_resource_byte_for_byte(client: httpx.Client, served: Any) -> None:
+    told = manifest(client, served, client.get("/$export", headers=ASYNC))
+    assert [(one["type"], one["count"]) for one in told["output"]] == [
+        ("Observation", 5),
+        ("Organization", 1),
+        ("Patient", 5),
+    ]
+    assert told["requiresAccessToken"] is True
+    assert told["request"].endswith("/fhir/$export")
+    raw = client.get(told["output"][0]["url"]).content.splitlines()[0]
+    assert raw == client.get("/Observation/o0").content
+    assert b"1.50" in raw
+
+
+def test_patients_and_groups_export_their_compartments(client: httpx.Client, served: Any) -> None:
+    members = [{"entity": {"reference": f"Patient/p{n}"}, "inactive": n == 3} for n in (1, 2, 3)]
+    group = {"resourceType": "Group", "id": "g", "type": "person", "actual": True, "member": members}
+    assert client.put("/Group/g", json=group).status_code == 201
+    told = manifest(client, served, client.get("/Patient/$export?_type=Patient,Observation,Organization", headers=ASYNC))
+    assert [one["type"] for one in told["output"]] == ["Observation", "Patient"]
+    told = manifest(client, served, client.get("/Group/g/$export?_type=Patient,Observation", headers=ASYNC))
+    assert ids(lines(client, told, "Patient")) == ["p1", "p2"]
+    assert ids(lines(client, told, "Observation")) == ["o1", "o2"]
+    client.put("/Group/g", json=group | {"member": []})
+    told = manifest(client, served, client.get("/Group/g/$export?_type=Patient", headers=ASYNC))
+    assert told["output"] == []
+    assert client.get("/Group/none/$export", headers=ASYNC).status_code == 404
+
+
+def test_an_export_is_of_the_moment_at_which_it_was_asked_for(client: httpx.Client, served: Any) -> None:
+    kicked = client.get("/$export?_type=Patient", headers=ASYNC)
+    client.put("/Patient/p1", json={"resourceType": "Patient", "id": "p1", "gender": "male"})
+    client.delete("/Patient/p2")
+    client.put("/Patient/p9", json={"resourceType": "Patient", "id": "p9"})
+    told = manifest(client, served, kicked)
+    found = lines(client, told, "Patient")
+    assert sorted(ids(found)) == ["p0", "p1", "p2", "p3", "p4"]
+    assert {one["gender"] for one in found} == {"female"}
+
+
+def test_since_tells_what_changed_and_what_was_deleted(client: httpx.Client, served: Any) -> None:
+    moment = client.get("/Organization/o").json()["meta"]["lastUpdated"]
+    client.delete("/Patient/p2")
+    client.put("/Patient/p1", json={"resourceType": "Patient", "id": "p1"})
+    told = manifest(client, served, client.get("/$export", params={"_since": moment}, headers=ASYNC))
+    assert ids(lines(client, told, "Patient")) == ["p1"]
+    (gone,) = lines(client, told, "Bundle", "deleted")
+    assert gone["entry"][0]["request"] == {"method": "DELETE", "url": "Patient/p2"}
+
+
+def test_elements_make_parts(client: httpx.Client, served: Any) -> None:
+    told = manifest(client, served, client.get("/$export?_type=Observation&_elements=status", headers=ASYNC))
+    first = lines(client, told, "Observation")[0]
+    assert set(first) == {"resourceType", "id", "meta", "status", "code"}
+    assert first["meta"]["tag"][0]["code"] == "SUBSETTED"
+
+
+def test_a_killed_step_is_done_again_and_nothing_is_told_twice(
+    client: httpx.Client, served: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk_export, "STEP", 2)
+    kicked = client.get("/$export", headers=ASYNC)
+    served.flow.run_job()
+    (folder,) = (served.settings.home / "exports").iterdir()
+    for file in folder.iterdir():  # as if a step had written and was killed before its transaction ended
+        with file.open("ab") as torn:
+            torn.write(b'{"torn":')
+    told = manifest(client, served, kicked)
+    assert ids(lines(client, told, "Patient")) == [f"p{n}" for n in range(5)]
+    assert ids(lines(client, told, "Observation")) == [f"o{n}" for n in range(5)]
+
+
+def test_a_job_is_its_owners_and_can_be_ended(client: httpx.Client, served: Any) -> None:
+    kicked = client.get("/$export", headers=ASYNC)
+    url = kicked.headers["content-location"]
+    told = manifest(client, served, kicked)
+    with served.database.connection() as connection:
+        other = {"authorization": f"Bearer {create_token(connection, 'other', ['source'])}"}
+        nurse = {"authorization": f"Bearer {create_token(connection, 'nora', ['nurse'])}"}
+    assert client.get(url, headers=other).status_code == 404
+    assert client.get(told["output"][0]["url"], headers=other).status_code == 404
+    assert client.get("/$export", headers=ASYNC | nurse).status_code == 403
+    assert client.get(f"{url}/Basic.ndjson").status_code == 404
+    assert client.get(f"{url}/..%2f..%2fx.ndjson").status_code == 404
+    assert client.delete(url).status_code == 202
+    assert client.get(url).status_code == 404
+    assert client.get(told["output"][0]["url"]).status_code == 404
+    assert client.delete(url).status_code == 404
+
+
+def test_a_kick_off_that_cannot_be_read_is_refused(client: httpx.Client) -> None:
+    assert client.get("/$export").status_code == 400
+    for query in ("_type=Shoe", "_outputFormat=csv", "_since=x", "_shoe=7"):
+        assert client.get(f"/$export?{query}", headers=ASYNC).status_code == 400, query
+    lenient = {"prefer": "respond-async, handling=lenient"}
+    assert client.get("/$export?_shoe=7", headers=lenient).status_code == 202
+    assert client.post("/$import", content=b"{}").status_code == 400
+    assert client.post("/$import", content=b" ", headers=NDJSON).status_code == 400
+
+
+def test_an_import_takes_what_it_can_and_names_what_it_cannot(
+    client: httpx.Client, served: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk_import, "STEP", 3)
+    body = b"\n".join(
+        [
+            b'{"resourceType":"Patient","id":"new1","gender":"female"}',
+            b'{"resourceType":"Patient","id":"bad","gender":"x"}',
+            b"{",
+            b"",
+            b'{"resourceType":"Patient","id":"new2"}',
+            b'{"resourceType":"Patient"}',
+            b'{"resourceType":"Patient","id":"new1","gender":"male"}',
+            b'{"resourceType":"Patient","id":"new1","gender":"other"}',
+        ]
+    )
+    told = manifest(client, served, client.post("/$import", content=body, headers=NDJSON))
+    assert told["output"] == [{"type": "Resource", "count": 4}]
+    errors = lines(client, told, "OperationOutcome", "error")
+    texts = [error["issue"][0]["diagnostics"].partition(":")[0] for error in errors]
+    assert texts == ["Line 2", "Line 3", "Line 6"]
+    assert client.get("/Patient/new1").json()["gender"] == "other"
+    packed = NDJSON | {"content-encoding": "gzip"}
+    again = manifest(client, served, client.post("/$import", content=gzip.compress(body), headers=packed))
+    assert again["error"][0]["count"] == 3
