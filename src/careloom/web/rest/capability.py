@@ -5,6 +5,7 @@ Room: web. Standard: https://hl7.org/fhir/R4/capabilitystatement.html
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import cache
 
 from starlette.responses import Response
@@ -23,13 +24,18 @@ from careloom.web.rest.operation import Operation, operations
 
 def capability(call: Call) -> Response:
     """What this server can do."""
+    return Response(dumps(statement_of(base_of(call), call.now)), media_type=FHIR_JSON)
+
+
+def statement_of(base: str, now: datetime) -> Resource:
+    """The CapabilityStatement of a server at this address."""
     statement: Resource = {
         "resourceType": "CapabilityStatement",
         "status": "active",
-        "date": instant(call.now),
+        "date": instant(now),
         "kind": "instance",
         "software": {"name": "careloom", "version": __version__},
-        "implementation": {"description": "careloom", "url": base_of(call)},
+        "implementation": {"description": "careloom", "url": base},
         "fhirVersion": "4.0.1",
         "format": sorted(MEDIA),
         "patchFormat": [JSON_PATCH, "application/fhir+json", "application/fhir+xml"],
@@ -50,7 +56,7 @@ def capability(call: Call) -> Response:
     }
     rest = statement["rest"][0]
     statement["rest"] = [{name: value for name, value in rest.items() if value != []}]
-    return Response(dumps(statement), media_type=FHIR_JSON)
+    return statement
 
 
 @cache

@@ -68,7 +68,7 @@ def operations() -> dict[str, Operation]:
 def operation_roads() -> Iterator[Road]:
     """A road for each place at which an operation may be called."""
     for name, one in operations().items():
-        for path in _paths(name, one):
+        for path in paths_of(name):
             yield Road(
                 path=path, right=one.right, answer=load(OPERATIONS[name]), methods=one.methods, speaks="fhir"
             )
@@ -101,7 +101,9 @@ def parameters_of(call: Call) -> Parameters:
     return Parameters(values, resource)
 
 
-def _paths(name: str, one: Operation) -> Iterator[str]:
+def paths_of(name: str) -> Iterator[str]:
+    """The addresses at which an operation is called."""
+    one = operations()[name]
     if one.paths:
         yield from one.paths
         return
