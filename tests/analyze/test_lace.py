@@ -62,7 +62,7 @@ def test_a_missing_letter_leaves_a_lower_bound():
     assert score.lower_bound == 5
 
 
-# Wang 2014, table 1 (doi 10.1186/1471-2261-14-97), with AIDS as in the CMAJ paper.
+# Wang 2014, table 1 (doi 10.1186/1471-2261-14-97); AIDS as docs/spec-notes.md says.
 @pytest.mark.parametrize(
     ("codes", "weight"),
     [
