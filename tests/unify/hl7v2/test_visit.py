@@ -71,6 +71,24 @@ def test_a_cancelled_discharge_reopens_the_visit(hospital: Hospital) -> None:
     assert history(hospital) == [("in-progress", "09:00", "12:00"), ("finished", "12:00", "12:30")]
 
 
+@pytest.mark.parametrize("said_again", ["", "01"])
+def test_who_is_not_discharged_after_all_has_no_discharge_disposition(
+    hospital: Hospital, said_again: str
+) -> None:
+    def hear(trigger: str, at: str, disposition: str) -> None:
+        message = event(trigger, at)
+        pv1 = next(line for line in message.split("\n") if line.startswith("PV1"))
+        fields = pv1.split("|") + [""] * 50
+        fields[14], fields[36], fields[37] = "7", disposition, disposition and "HOME"
+        hospital.hear(message.replace(pv1, "|".join(fields).rstrip("|")))
+
+    hear("A01", "202403010900", "")
+    hear("A03", "202403021200", "01")
+    assert "dischargeDisposition" in hospital.one("Encounter")["hospitalization"]
+    hear("A13", "202403021230", said_again)
+    assert set(hospital.one("Encounter")["hospitalization"]) == {"admitSource"}
+
+
 def test_a_cancelled_admit_is_cancelled(hospital: Hospital) -> None:
     hospital.hear(event("A01", "202403010900"))
     hospital.hear(event("A11", "202403010910"))

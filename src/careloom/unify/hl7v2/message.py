@@ -116,12 +116,15 @@ class Message:
 
 def is_empty(tree: Tree | Field) -> bool:
     """True when no leaf of the tree holds anything but white space."""
-    if isinstance(tree, str):
-        return not tree or tree.isspace()
-    for part in tree:  # noqa: SIM110 - a loop takes half the time of a generator, and this runs for each part
-        if not is_empty(part):
-            return False
-    return True
+    # Loops, and no recursion where there is one part: this runs for each part of a message.
+    while not isinstance(tree, str):
+        if len(tree) != 1:
+            for part in tree:  # noqa: SIM110
+                if not is_empty(part):
+                    return False
+            return True
+        tree = tree[0]
+    return not tree or tree.isspace()
 
 
 def parse(raw: bytes | str) -> Message:

@@ -24,6 +24,8 @@ _ENDED = frozenset({"finished", "cancelled", "entered-in-error"})
 _UNITED = ("extension", "identifier")
 _BEGINS = frozenset({"A01", "A04"})
 _REOPENS = frozenset({"A12", "A13"})
+_CANCELS_DISCHARGE = "A13"
+_DISCHARGE = ("dischargeDisposition", "destination")
 _CLASS_CODE = "_patientClass"
 """Key that holds PV1-2 as it came, until the status is known."""
 
@@ -132,9 +134,30 @@ def finish_visit(scene: Scene, visit: Made) -> None:
     if current:
         _history(scene, resource, current)
     stamp(scene, visit)
+    if scene.trigger.code == _CANCELS_DISCHARGE:
+        current = _reopened(scene, resource, current)
     overlay(visit, current, _UNITED)
     if not resource["period"]:
         resource.pop("period")
+
+
+def _reopened(scene: Scene, resource: Element, current: Resource | None) -> Resource | None:
+    """Who is not discharged went nowhere: neither the message nor what was known may still say so."""
+    path = f"Encounter/{resource['id']}.hospitalization."
+    gone = tuple(path + name for name in _DISCHARGE)
+    scene.reading.remark(0, lambda was: None if was.startswith(gone) else was, "the discharge is cancelled")
+    _stayed(resource)
+    return _stayed(dict(current)) if current else None
+
+
+def _stayed(encounter: Element) -> Element:
+    if "hospitalization" in encounter:
+        kept = {
+            name: value for name, value in encounter.pop("hospitalization").items() if name not in _DISCHARGE
+        }
+        if kept:
+            encounter["hospitalization"] = kept
+    return encounter
 
 
 def _visit_key(scene: Scene, index: int, segment: Segment) -> tuple[str, ...] | None:
