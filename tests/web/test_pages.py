@@ -6,6 +6,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -15,6 +16,7 @@ import pytest
 from careloom.fhir.resource import dumps
 from careloom.registry import STATIONS
 from careloom.store.event import Arrival
+from careloom.web.vitals import Point, thinned
 
 LOINC = "http://loinc.org"
 AWAKE = {"coding": [{"system": "http://snomed.info/sct", "code": "248234008"}], "text": "Alert"}
@@ -290,3 +292,32 @@ def test_a_sender_s_key_is_sought_without_standing_in_an_address(
     assert re.findall(r'<tr data-row="(\d+)"', found.text) == ["2"]
     assert "hyatt" not in str(found.url).lower()
     assert 'hx-get="/messages' not in found.text
+
+
+def test_thinning_keeps_the_ends_and_every_extreme_and_no_more_than_the_screen_has() -> None:
+    begin = datetime(2020, 1, 1, tzinfo=UTC)
+    values = [Decimal(60 + (n * 37) % 50) for n in range(5000)]
+    values[1234], values[4321] = Decimal(200), Decimal(20)
+    found = [Point("pulse", 0, begin + timedelta(hours=n), value, {}, "") for n, value in enumerate(values)]
+    kept = thinned(found, 300)
+    assert len(kept) <= 2 * 300 + 2
+    assert (kept[0], kept[-1]) == (found[0], found[-1])
+    assert found[1234] in kept
+    assert found[4321] in kept
+    assert [one.at for one in kept] == sorted(one.at for one in kept)
+
+
+def test_a_page_of_vitals_says_since_when_it_tells_all(
+    served: Any, visit: Callable[[str], httpx.Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = datetime(2026, 1, 1, tzinfo=UTC)
+    told(
+        served,
+        patient("p1"),
+        *(vital("p1", "8867-4", 60, "/min", begin + timedelta(days=n)) for n in range(12)),
+    )
+    nurse = visit("nurse")
+    assert "measurements are shown" not in nurse.get("/patients/p1/vitals?span=all").text
+    monkeypatch.setattr("careloom.web.pages.vitals.MOST", 10)
+    page = nurse.get("/patients/p1/vitals?span=all").text
+    assert "The latest 10 measurements are shown, since 03-Jan-2026" in page

@@ -262,11 +262,12 @@ def postal_address(element: Element) -> str:
 
 def source_name(resource: Element | None) -> str:
     """Which system said it: `ehr` of `urn:careloom:source:ehr`; "careloom" for what was derived here."""
-    source = ((resource or {}).get("meta") or {}).get("source") or ""
-    tags = {tag.get("code") for tag in ((resource or {}).get("meta") or {}).get("tag") or ()}
+    meta = (resource or {}).get("meta") or {}
+    source = meta.get("source") or ""
     if source.startswith(SOURCE):
         return source.removeprefix(SOURCE).partition("#")[0]
-    return "careloom" if "derived" in tags else source or "unknown"
+    is_derived = any(tag.get("code") == "derived" for tag in meta.get("tag") or ())
+    return "careloom" if is_derived else source or "unknown"
 
 
 def size(count: float) -> str:

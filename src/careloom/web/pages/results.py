@@ -5,6 +5,7 @@ Room: web.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -142,13 +143,14 @@ def _groups(call: Call, evidence: Evidence, found: list[Resource], reports: list
         kind, name = ("report", str(report["id"])) if report else ("day", source_name(observation))
         grouped.setdefault((kind, name, _when(observation)), []).append(at)
     named = {report["id"]: report for report in reports}
+    places_of = _places(found)
     groups: list[Group] = []
     rows = 0
     for (kind, key, _), places in grouped.items():
         first = found[places[0]]
         report = named.get(key) if kind == "report" else None
         # Beyond a page only the fact that there is more counts.
-        lines = [_row(call, evidence, found, at) for at in places] if rows < 2 * ROWS else []
+        lines = [_row(call, evidence, found, at, places_of) for at in places] if rows < 2 * ROWS else []
         rows += len(places)
         title = concept((report or {}).get("code")) or "Results"
         when, at = moment(_when(first), call.site.zone), instant_of(_when(first), call.site.zone)
@@ -156,10 +158,29 @@ def _groups(call: Call, evidence: Evidence, found: list[Resource], reports: list
     return groups
 
 
-def _row(call: Call, evidence: Evidence, found: list[Resource], at: int) -> Row:
+Code = tuple[str, str]
+
+
+def _places(found: list[Resource]) -> dict[Code, list[int]]:
+    """Where each code stands in the list, the newest first: what was before is found without reading all again."""
+    places: dict[Code, list[int]] = {}
+    for at, observation in enumerate(found):
+        for code in _codes(observation):
+            places.setdefault(code, []).append(at)
+    return places
+
+
+def _after(places: list[int], at: int) -> list[int]:
+    begin = bisect_right(places, at)
+    return places[begin : begin + BEFORE]
+
+
+def _row(
+    call: Call, evidence: Evidence, found: list[Resource], at: int, places_of: dict[Code, list[int]]
+) -> Row:
     observation = found[at]
-    same = _codes(observation)
-    before = [one for one in found[at + 1 :] if same & _codes(one)][:BEFORE]
+    older = sorted({place for code in _codes(observation) for place in _after(places_of[code], at)})
+    before = [found[place] for place in older[:BEFORE]]
     return Row(
         label=concept(observation.get("code")) or "Without a name",
         value=_shown(evidence, observation),
@@ -174,7 +195,7 @@ def _shown(evidence: Evidence, observation: Resource) -> Shown:
     return evidence.shown(observation, value_path(observation), text, interpretation(observation))
 
 
-def _codes(observation: Resource) -> set[tuple[str, str]]:
+def _codes(observation: Resource) -> set[Code]:
     codings: list[dict[str, Any]] = (observation.get("code") or {}).get("coding") or []
     return {(coding.get("system", ""), coding.get("code", "")) for coding in codings}
 

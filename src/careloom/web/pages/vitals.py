@@ -18,6 +18,7 @@ from careloom.web.choice import Choice
 from careloom.web.record import Evidence, Shown, record_of
 from careloom.web.road import Road, page
 from careloom.web.vitals import (
+    MOST,
     SCORE,
     SIGNS,
     Point,
@@ -28,6 +29,7 @@ from careloom.web.vitals import (
     score_points,
     scores,
     summary,
+    when_of,
 )
 from careloom.web.wording import moment, number, source_name, value_of, value_path
 
@@ -38,7 +40,7 @@ SPANS = {
     "1y": ("1 year", 366),
     "all": ("all", 0),
 }
-WIDTH = 900
+WIDTH = 600
 """Pixels for which charts are thinned."""
 ROWS = 60
 
@@ -74,7 +76,7 @@ def vitals(call: Call) -> Response:
         record = record_of(read, call.parts["id"])
         patient = banner_of(call, read, record)
         evidence = Evidence(read)
-        observations = observed(evidence, record, since_of(call, span))
+        observations = observed(evidence, record, since_of(call, span), MOST)
         found = points(observations, call.site.zone)
         words = awake(observations, call.site.zone)
         table = _table(call, evidence, found, words)
@@ -90,6 +92,7 @@ def vitals(call: Call) -> Response:
         patient=patient,
         table=table,
         summary=lines,
+        cut=_cut(call, observations),
         spans=[Choice(key, title) for key, (title, _) in SPANS.items()],
         chosen=span,
         here=f"{record.href}/vitals?span={span}",
@@ -104,7 +107,7 @@ def numbers(call: Call) -> Response:
     with call.reader() as read:
         record = record_of(read, call.parts["id"])
         evidence = Evidence(read)
-        found = points(observed(evidence, record, since), zone)
+        found = points(observed(evidence, record, since, MOST), zone)
         totals = score_points(scores(evidence, record, since), zone)
     signs = [(sign, [point for point in found if point.sign == sign.key]) for sign in SIGNS] + [
         (SCORE, totals)
@@ -122,6 +125,14 @@ def numbers(call: Call) -> Response:
 def _span(call: Call) -> str:
     span = call.asked("span", "24h")
     return span if span in SPANS else "24h"
+
+
+def _cut(call: Call, observations: Sequence[Resource]) -> str:
+    """Since when the page tells all, where there is more than it looks at."""
+    if len(observations) < MOST:
+        return ""
+    since = moment(when_of(observations[-1], call.site.zone), call.site.zone)
+    return f"The latest {MOST:,} measurements are shown, since {since}; older ones stand in the timeline."
 
 
 def _awake_line(call: Call, words: Mapping[datetime, Resource]) -> str:
