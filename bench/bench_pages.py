@@ -27,18 +27,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import psutil
 import psycopg
 
+from careloom.fhir.query import parse
 from careloom.flow import Flow
 from careloom.registry import STATIONS
 from careloom.settings import settings_from
-from careloom.store import accounts
-from careloom.store.actor import Actor
+from careloom.store import accounts, fetch
+from careloom.store.actor import STATION, Actor
 from careloom.store.database import Database
 from careloom.store.event import Arrival
+from careloom.store.read import Reader
 from careloom.store.server import ensure
 from careloom.web.security import SESSION
 from careloom.web.server import Server, app
@@ -141,7 +144,9 @@ def worsen(flow: Flow, count: int) -> int:
         body = json.dumps({"resourceType": "Bundle", "type": "transaction", "entry": entries}).encode()
         flow.accept(Arrival("ward", "fhir", body, f"bench-{begin}"))
     settle(flow)
-    return count
+    query = parse("Task", [("status", "requested"), ("_summary", "count")], strict=True)
+    with flow.database.connection() as connection:
+        return Reader(connection, STATION).search(query).total or 0
 
 
 def settle(flow: Flow) -> None:
@@ -151,12 +156,14 @@ def settle(flow: Flow) -> None:
 
 def ill(number: int, now: datetime) -> Iterator[dict[str, Any]]:
     """A patient, the stay, and vital signs of NEWS2 5 to 12."""
+    chance = Random(number)
+    letters = chance.sample("abcdefghijklmnopqrstuvwxyz", 16)
     patient = {
         "resourceType": "Patient",
         "id": f"bench-{number}",
-        "name": [{"family": f"Bench{number:04}", "given": ["Bea"]}],
-        "gender": "female",
-        "birthDate": f"{1930 + number % 70}-{number % 12 + 1:02}-{number % 28 + 1:02}",
+        "name": [{"family": "".join(letters[:9]).title(), "given": ["".join(letters[9:]).title()]}],
+        "gender": chance.choice(["female", "male"]),
+        "birthDate": f"{chance.randint(1930, 2000)}-{chance.randint(1, 12):02}-{chance.randint(1, 28):02}",
     }
     stay = {
         "resourceType": "Encounter",
@@ -284,18 +291,22 @@ def cost_of(site: Site, path: str, headers: dict[str, str]) -> Cost:
 def statements_of(once: Callable[[], object]) -> int:
     """How many SQL statements one answer took."""
     count = 0
-    plain = psycopg.Connection.execute
 
-    def counted(*given: Any, **named: Any) -> Any:
-        nonlocal count
-        count += threading.current_thread().name.startswith("web")
-        return plain(*given, **named)
+    def counting(plain: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*given: Any, **named: Any) -> Any:
+            nonlocal count
+            count += threading.current_thread().name.startswith("web")
+            return plain(*given, **named)
 
-    psycopg.Connection.execute = counted
+        return counted
+
+    # A statement goes out by a cursor of psycopg, or by store.fetch, which names each first.
+    cursor, named = psycopg.Connection.execute, fetch._name  # noqa: SLF001
+    psycopg.Connection.execute, fetch._name = counting(cursor), counting(named)  # noqa: SLF001
     try:
         once()
     finally:
-        psycopg.Connection.execute = plain
+        psycopg.Connection.execute, fetch._name = cursor, named  # noqa: SLF001
     return count
 
 

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from random import Random
 from typing import Any
 
 import httpx
@@ -15,6 +16,7 @@ import pytest
 
 from careloom.fhir.resource import dumps
 from careloom.registry import STATIONS
+from careloom.store import fetch
 from careloom.store.event import Arrival
 from careloom.web.vitals import Point, thinned
 
@@ -49,14 +51,18 @@ def token_of(page: str) -> str:
 def statements(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], int]:
     """`statements(lambda: client.get(path))`: how many SQL statements the answer took."""
     count = [0]
-    plain = psycopg.Connection.execute
 
-    def counted(*given: Any, **named: Any) -> Any:
-        # The server's own listener and audit writer ask too, whenever they like; only who answers pages counts.
-        count[0] += threading.current_thread().name.startswith("web")
-        return plain(*given, **named)
+    def counting(plain: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*given: Any, **named: Any) -> Any:
+            # The server's own listener and audit writer ask too, whenever they like; only who answers pages counts.
+            count[0] += threading.current_thread().name.startswith("web")
+            return plain(*given, **named)
 
-    monkeypatch.setattr(psycopg.Connection, "execute", counted)
+        return counted
+
+    # A statement goes out by a cursor of psycopg, or by store.fetch, which names each first.
+    monkeypatch.setattr(psycopg.Connection, "execute", counting(psycopg.Connection.execute))
+    monkeypatch.setattr(fetch, "_name", counting(fetch._name))
 
     def of(act: Callable[[], object]) -> int:
         act()
@@ -80,12 +86,15 @@ def told(served: Any, *resources: dict[str, Any]) -> None:
 
 
 def patient(name: str) -> dict[str, Any]:
+    """Somebody whom nobody takes for another: the letters and the birth date come from the name."""
+    chance = Random(name)
+    letters = chance.sample("abcdefghijklmnopqrstuvwxyz", 16)
     return {
         "resourceType": "Patient",
         "id": name,
-        "name": [{"family": f"Fam{name}", "given": ["Ada"]}],
-        "birthDate": "1960-01-01",
-        "gender": "female",
+        "name": [{"family": "".join(letters[:9]).title(), "given": ["".join(letters[9:]).title()]}],
+        "birthDate": f"{chance.randint(1930, 2000)}-{chance.randint(1, 12):02}-{chance.randint(1, 28):02}",
+        "gender": chance.choice(["female", "male"]),
     }
 
 
@@ -127,6 +136,15 @@ def ill(name: str) -> list[dict[str, Any]]:
     }
     awake = observed(name, "80288-4", at) | {"valueCodeableConcept": AWAKE}
     return [patient(name), stay, *(vital(name, *sign, at) for sign in signs), awake]
+
+
+def test_the_statements_of_a_page_are_counted(
+    served: Any, visit: Callable[[str], httpx.Client], statements: Callable[..., int]
+) -> None:
+    told(served, patient("p1"))
+    nurse = visit("nurse")
+    # A session, the record, the banner, and a question for each list at least.
+    assert statements(lambda: nurse.get("/patients/p1")) >= 10
 
 
 def test_a_longer_worklist_asks_the_store_no_more_than_a_short_one(
