@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from careloom.fhir.outcome import OutcomeError
@@ -17,7 +18,7 @@ from careloom.store.backup import backup, restore
 from careloom.store.blobs import Blobs
 from careloom.store.commit import Origin, Write, commit
 from careloom.store.database import Database
-from careloom.store.doctor import examine
+from careloom.store.doctor import database_log, examine
 from careloom.store.event import Arrival
 from careloom.store.events import event, keep
 from careloom.store.identity_key import identity_key
@@ -122,3 +123,35 @@ def test_a_home_that_was_never_started_comes_back_as_one_that_starts(
     _, empty = homes
     backup(empty, tmp_path / "nothing")
     assert "Restored" in restore(empty, tmp_path / "nothing")
+
+
+def test_a_database_at_a_url_is_backed_up_and_restored_into_another(
+    homes: tuple[Settings, Settings], tmp_path: Path
+) -> None:
+    full, empty = homes
+    url = Place(full.home / "database").url()
+    assert "Backed up" in backup(Settings(home=full.home, database_url=url), tmp_path / "by-url")
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE other")
+    target = Settings(home=empty.home, database_url=Place(full.home / "database").url("other"))
+    assert "3 events and 1 blobs" in restore(target, tmp_path / "by-url")
+    database = Database(target.database_url)
+    with database.connection() as connection:
+        assert event(connection, 3, STATION, Blobs(empty.home / "blobs")).body == LARGE
+        assert Reader(connection, STATION).resource("Basic", "b1") is not None
+        assert verify_chain(connection) is None
+    database.close()
+    with pytest.raises(OutcomeError, match="holds data already"):
+        restore(target, tmp_path / "by-url")
+
+
+def test_the_doctor_sees_a_server_that_writes_values_to_its_log(homes: tuple[Settings, Settings]) -> None:
+    full, _ = homes
+    database = Database(Place(full.home / "database").url())
+    with database.connection() as connection:
+        assert database_log(connection).ok
+        connection.execute("SET LOCAL log_min_duration_statement = 0; SET LOCAL log_min_messages = 'warning'")
+        finding = database_log(connection)
+    database.close()
+    assert not finding.ok
+    assert "log_min_duration_statement = 0, log_min_messages = warning" in finding.sentence

@@ -35,6 +35,8 @@ class Blobs:
         if target.exists():
             return name
         try:
+            # With a database at a URL nothing else may have made the home yet.
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
             for folder in (self.folder, target.parent):
                 folder.mkdir(mode=0o700, exist_ok=True)
             _write(target, content)

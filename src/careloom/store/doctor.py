@@ -24,6 +24,14 @@ from careloom.store.events import waiting_s
 from careloom.store.server import ensure
 
 LEAST_FREE_BYTES = 2_000_000_000
+DISCREET = {
+    "log_min_messages": ("log", "fatal", "panic"),
+    "log_min_error_statement": ("panic", "fatal", "log"),
+    "log_statement": ("none", "ddl"),
+    "log_min_duration_statement": ("-1",),
+}
+"""Settings of PostgreSQL under which no error and no statement of ours is written to its log; the first is advised."""
+
 LONGEST_WAIT_S = 60.0
 MOST_SKEW_S = 5.0
 
@@ -47,12 +55,12 @@ def examine(settings: Settings) -> list[Finding]:
     database = Database(server.url)
     try:
         with database.connection() as connection:
-            found = _database(connection, settings)
+            found, logged = _database(connection, settings), database_log(connection)
             is_new = connection.execute("SELECT to_regclass('audit_seal') IS NULL").fetchone() == (True,)
             looks: tuple[Callable[[Connection], Finding], ...] = (
                 () if is_new else (_migrations, _clock, _chain, _quarantine, _queue)
             )
-            return [*findings, found, *(look(connection) for look in looks)]
+            return [*findings, found, logged, *(look(connection) for look in looks)]
     except (OutcomeError, psycopg.Error) as error:
         words = str(error) if isinstance(error, OutcomeError) else type(error).__name__
         return [
@@ -114,6 +122,22 @@ def _database(connection: Connection, settings: Settings) -> Finding:
     (version,) = cast("tuple[str]", connection.execute("SHOW server_version").fetchone())
     where = "at CARELOOM_DATABASE_URL" if settings.database_url else f"embedded in {_shown(settings.home)}"
     return Finding("database", ok=True, sentence=f"PostgreSQL {version}, {where}, answers.")
+
+
+def database_log(connection: Connection) -> Finding:
+    """Whether the server's log holds what patients are: errors quote values, statements bring their parameters.
+
+    The embedded server is set up not to; that of a URL is its operator's.
+    """
+    rows = connection.execute("SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", [list(DISCREET)])
+    told = sorted(f"{name} = {setting}" for name, setting in rows if setting not in DISCREET[name])
+    if told:
+        advice = ", ".join(f"{name} = {settings[0]}" for name, settings in DISCREET.items())
+        text = (
+            f"The database server may write values of patients to its log ({', '.join(told)}): set {advice}."
+        )
+        return Finding("database log", ok=False, sentence=text)
+    return Finding("database log", ok=True, sentence="The database server's log holds no values.")
 
 
 def _shown(path: Path) -> str:

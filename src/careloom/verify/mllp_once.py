@@ -52,8 +52,8 @@ class _Kept:
 def check(settings: Settings, *, count: int = 10_000, connections: int = 4, seed: int = 1) -> list[Figure]:
     """Send `count` messages; on the way kill everything, the engine, and everything again; then send all once more.
 
-    Figures: accepted, resent, lost, twice, untrue (acknowledgements), observations, and two rates: undisturbed (until
-    the first kill), and over all.
+    Figures: accepted, resent, lost, twice, untrue (acknowledgements), observations, two rates: undisturbed (until
+    the first kill) and over all, and the CPU time a message until the first kill, all processes together.
     """
     del settings  # a scratch home, so that a check never touches the data of a person
     outgoing = messages(count, seed)
@@ -61,10 +61,11 @@ def check(settings: Settings, *, count: int = 10_000, connections: int = 4, seed
         careloom = Careloom(home)
         try:
             send = partial(_send, outgoing, careloom.mllp_port, connections)
-            sent, started = _Sent(), time.perf_counter()
+            sent, started, cpu = _Sent(), time.perf_counter(), careloom.cpu_seconds()
             threads = send(sent)
             _wait_for(count // 4, sent, threads, told, "sending")
             undisturbed = len(sent.codes) / (time.perf_counter() - started)
+            cpu_ms = (careloom.cpu_seconds() - cpu) / len(sent.codes) * 1000
             careloom.kill_all_and_restart()
             _wait_for(count // 2, sent, threads, told, "killed once")
             careloom.kill_engine()
@@ -75,9 +76,13 @@ def check(settings: Settings, *, count: int = 10_000, connections: int = 4, seed
             again = _Sent()
             _wait_for(count, again, send(again), told, "sending again")
             rates = {"rate": undisturbed, "rate-with-kills": over_all}
-            return _figures(outgoing, (sent, again), _kept(home)) + [
-                Figure(check=f"mllp-once.{name}", value=round(rate, 1), unit="messages/s")
-                for name, rate in rates.items()
+            return [
+                *_figures(outgoing, (sent, again), _kept(home)),
+                *(
+                    Figure(check=f"mllp-once.{name}", value=round(rate, 1), unit="messages/s")
+                    for name, rate in rates.items()
+                ),
+                Figure(check="mllp-once.cpu", value=round(cpu_ms, 1), unit="ms of CPU a message"),
             ]
         finally:
             careloom.stop()

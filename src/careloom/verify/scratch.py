@@ -120,6 +120,18 @@ class Careloom:
         kill_all(self.home, self._process)
         self._process = self._started()
 
+    def cpu_seconds(self) -> float:
+        """CPU time of all processes that live now, PostgreSQL's with them."""
+        place = Place(self.home / "database")
+        parent = psutil.Process(self._process.pid)
+        processes = [parent, *parent.children(recursive=True), *workers(place)]
+        total = 0.0
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                times = process.cpu_times()
+                total += times.user + times.system
+        return total
+
     def stop(self) -> None:
         """SIGTERM, and wait."""
         self._process.terminate()
