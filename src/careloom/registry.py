@@ -55,6 +55,7 @@ CHECKS: dict[str, str] = {
     "patch": "careloom.verify.patch:check",
     "us-core-examples": "careloom.verify.us_core_examples:check",
     "registers": "careloom.verify.identity:register_figures",
+    "v2-agreement": "careloom.verify.v2_agreement:check",
     "v2-ledger": "careloom.verify.v2_ledger:check",
 }
 """Check of `careloom verify` -> `f(settings) -> list[Figure]`."""
