@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from careloom.fhir.outcome import OutcomeError
 from careloom.store import audit
 from careloom.store.actor import STATION, Actor
-from careloom.store.audit import Access, AuditBuffer, accesses, record, record_many, seal, verify_chain
+from careloom.store.audit import Access, AuditBuffer, Lines, accesses, record, record_many, seal, verify_chain
 from careloom.store.audit_event import to_audit_event
 from careloom.store.database import Database
 
@@ -69,8 +69,8 @@ def test_one_by_one_and_many_at_once_come_back_the_same(database: Database) -> N
         record_many(connection, [ALL, READ])
         record_many(connection, [])
         assert [line for _, line in accesses(connection, ADMIN)] == [READ, ALL, ALL]
-        assert [line for _, line in accesses(connection, ADMIN, who="amina")] == [READ]
-        ((last, line),) = accesses(connection, ADMIN, patient="Patient/1", limit=1)
+        assert [line for _, line in accesses(connection, ADMIN, Lines(who="amina"))] == [READ]
+        ((last, line),) = accesses(connection, ADMIN, Lines(patient="Patient/1"), limit=1)
         assert line == ALL
         assert len(accesses(connection, ADMIN, before=last)) == 1
 

@@ -70,3 +70,19 @@ def test_a_connection_keeps_so_many_statements_and_no_more(
                 assert fetch(connection, b"select %d" % number) == [(number,)]
         names = connection.execute("select count(*) from pg_prepared_statements").fetchall()
         assert names == [(4,)]
+
+
+def test_statements_that_psycopg_threw_away_after_a_rollback_are_prepared_again(database: Database) -> None:
+    connection = connect(database.url)
+    for _ in range(3):
+        for _ in range(module.USES + 1):
+            assert fetch(connection, b"select 7") == [(7,)]
+        connection.execute("select 1", prepare=True)
+        connection.execute("savepoint here")
+        connection.execute("rollback to savepoint here")
+        connection.execute("select 2")
+        assert fetch(connection, b"select 7") == [(7,)]
+    connection.rollback()
+    connection.execute("select 3")
+    assert fetch(connection, b"select 7") == [(7,)]
+    connection.close()

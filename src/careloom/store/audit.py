@@ -97,6 +97,9 @@ SELECT id, {COLUMNS} FROM audit
 WHERE id < coalesce(%(before)s, 9223372036854775807)
   AND (%(who)s::text IS NULL OR actor = %(who)s)
   AND (%(patient)s::text IS NULL OR patient = %(patient)s)
+  AND (%(since)s::timestamptz IS NULL OR recorded >= %(since)s)
+  AND (%(until)s::timestamptz IS NULL OR recorded < %(until)s)
+  AND (%(number)s::bigint IS NULL OR id = %(number)s)
 ORDER BY id DESC LIMIT %(limit)s
 """
 
@@ -113,12 +116,25 @@ def record_many(connection: Connection, accesses: Sequence[Access]) -> None:
         connection.execute(INSERT_MANY, columns)
 
 
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Which lines of the trail; an empty field admits all."""
+
+    who: str = ""
+    patient: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    number: int | None = None
+
+
+EVERY = Lines()
+
+
 def accesses(
     connection: Connection,
     actor: Actor,
+    which: Lines = EVERY,
     *,
-    who: str = "",
-    patient: str = "",
     before: int | None = None,
     limit: int = 50,
 ) -> list[tuple[int, Access]]:
@@ -130,7 +146,15 @@ def accesses(
         raise OutcomeError(
             Issue("forbidden", "The audit trail is open to those with the right audit.read only.")
         )
-    values = {"who": who or None, "patient": patient or None, "before": before, "limit": limit}
+    values = {
+        "who": which.who or None,
+        "patient": which.patient or None,
+        "since": which.since,
+        "until": which.until,
+        "number": which.number,
+        "before": before,
+        "limit": limit,
+    }
     return [(row[0], Access(*row[1:])) for row in connection.execute(LIST, values)]
 
 

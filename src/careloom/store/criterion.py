@@ -132,7 +132,8 @@ def _by_id(
     if modifier:
         raise _unsupported(parameter, modifier)
     ids = [value.code for value in values if isinstance(value, Token) and value.code and not value.system]
-    by_key = equals(f"{row}.key", [hash64(f"{rtype}/{id_}") for id_ in ids])
+    types = RESOURCE_TYPES if rtype == "Resource" else (rtype,)
+    by_key = equals(f"{row}.key", [hash64(f"{one}/{id_}") for one in types for id_ in ids])
     return all_of([by_key, Condition(f"{row}.id = any(%s)", (ids,))])
 
 

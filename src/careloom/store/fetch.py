@@ -32,6 +32,7 @@ class Statements:
         self.uses: dict[tuple[bytes, tuple[int, ...]], int] = {}
         self.names: dict[tuple[bytes, tuple[int, ...]], bytes] = {}
         self.count = 0
+        self.purges = 0
 
 
 def fetch(connection: Connection, sql: bytes, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -59,8 +60,10 @@ def fetch(connection: Connection, sql: bytes, values: Sequence[Any] = ()) -> lis
 def _name(connection: Connection, sql: bytes, types: tuple[int, ...]) -> bytes:
     """The name of the prepared statement; b"" while it is not worth one."""
     known = _known.get(connection)
-    if known is None:
+    purges: int = getattr(connection, "purges", 0)
+    if known is None or known.purges != purges:
         known = _known[connection] = Statements()
+        known.purges = purges
     key = (sql, types)
     name = known.names.get(key)
     if name is not None:

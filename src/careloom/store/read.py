@@ -21,7 +21,7 @@ from careloom.store.cursor import cursor_text, cursor_values
 from careloom.store.database import Connection
 from careloom.store.fetch import fetch
 from careloom.store.hashes import hash64
-from careloom.store.provenance import provenance_of
+from careloom.store.provenance import provenance_of, version_named
 from careloom.store.resource_type import number_of
 from careloom.store.search import Page, search
 from careloom.store.stored import FIELDS, Stored, stored_of
@@ -36,6 +36,10 @@ class Window:
     before: datetime | None = None
     at: Span | None = None
     is_ascending: bool = False
+    patient: str = ""
+    """`Patient/7`: only what belongs to this patient."""
+    maker: str = ""
+    """Only what this actor, or this mapper, station or client, has written."""
 
     def conditions(self) -> list[Condition]:
         """The conditions on a version, aliased r."""
@@ -44,6 +48,13 @@ class Window:
             found.append(Condition("r.lm >= %s", (self.since,)))
         if self.before is not None:
             found.append(Condition("r.lm < %s", (self.before,)))
+        if self.patient:
+            key = hash64(self.patient)
+            sql = "(r.pat = %s or coalesce(r.also && %s::bigint[], false))"
+            found.append(Condition(sql, (key, [key])))
+        if self.maker:
+            sql = "r.maker in (select id from maker where actor = %s or agent = %s)"
+            found.append(Condition(sql, (self.maker, self.maker)))
         if self.at is not None:
             # It had been written before the end of the span, and no later one had before its beginning.
             found.append(Condition("r.lm < %s", (self.at[1],)))
@@ -152,6 +163,15 @@ class Reader:
                 break
             query = replace(query, cursor=page.next)
         return found
+
+    def version_named(self, id_: str) -> Stored | None:
+        """The version that the id of a Provenance of ours names; None if there is none."""
+        named = version_named(id_)
+        if named is None:
+            return None
+        condition = Condition("r.key = %s and r.ver = %s", named)
+        found = self._read(*versions(self._actor, FIELDS, condition))
+        return found[0] if found else None
 
     def provenance(self, rtype: str, id_: str) -> list[Resource]:
         """Who made each version of a resource, when, and from which Event: FHIR Provenance, the newest first."""

@@ -106,7 +106,7 @@ def number_of(rtype: str) -> int:
 
 @cache
 def columns_of(rtype: str) -> Columns:
-    """The hot columns of a type."""
+    """The hot columns of a type; "Resource" (of a search on all types) has none that all types share."""
     known = parameters(rtype)
 
     def id_of(code: str) -> int:
@@ -115,13 +115,15 @@ def columns_of(rtype: str) -> Columns:
     patients = frozenset(filter(None, (id_of("patient"), id_of("subject"))))
     others = (id_of(code) for code in facts().compartments["Patient"].get(rtype, ()))
     return Columns(
-        number=number_of(rtype),
+        number=0 if rtype == "Resource" else number_of(rtype),
         code=id_of("code") if _is_coded(known.get("code")) else 0,
         date=next((known[code].id for code in HOT_DATES.split() if _is_date(known.get(code))), 0),
         patients=patients,
         single_patients=frozenset() if rtype in MANY_PATIENTS else patients,
         compartment=patients | frozenset(filter(None, others)),
-        bits={known[code].id: 1 << bit for bit, code in enumerate(sorted(known)[:63])},
+        bits={}
+        if rtype == "Resource"
+        else {known[code].id: 1 << n for n, code in enumerate(sorted(known)[:63])},
         unions=frozenset(map(id_of, UNIONS.get(rtype, ()))),
         plain=frozenset(parameter.id for parameter in known.values() if _is_plain(parameter)),
     )

@@ -132,8 +132,8 @@ class Call:
         return dict(parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True))
 
     def may(self, right: str) -> bool:
-        """True if the signed-in actor holds the right."""
-        return self.actor is not None and may(self.actor, right)
+        """True if the signed-in actor holds the right, or one of several with | between."""
+        return self.actor is not None and any(may(self.actor, one) for one in right.split("|"))
 
     @property
     def is_fragment(self) -> bool:

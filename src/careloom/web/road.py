@@ -33,6 +33,7 @@ class Road:
 
     path: str
     right: str
+    """One that the caller must have, or several with | between, of which one is enough."""
     answer: Handler
     methods: tuple[str, ...] = ("GET",)
     speaks: Literal["page", "outcome", "fhir"] = "page"

@@ -110,7 +110,7 @@ def allowed(roads: Sequence[Road], path: str) -> set[str]:
 
 def refuse_undeclared(roads: Sequence[Road]) -> None:
     """Raise OutcomeError(security) if a road names no right that exists: it would be open, or closed to all."""
-    bare = sorted(road.path for road in roads if road.right not in RIGHTS)
+    bare = sorted(road.path for road in roads if not RIGHTS.issuperset(road.right.split("|")))
     if bare:
         raise OutcomeError(
             Issue("security", f"The server does not start: no right is declared for {', '.join(bare)}.")

@@ -51,3 +51,26 @@ def test_a_value_that_cannot_be_read_is_a_bad_request(client: httpx.Client) -> N
         "_cursor=x",
     ):
         assert client.get(f"/Patient?{query}").status_code == 400, query
+
+
+def test_a_search_may_stay_within_a_compartment(client: httpx.Client) -> None:
+    weight = {"resourceType": "Observation", "status": "final", "code": {"text": "weight"}}
+    mine = client.post("/Observation", json=weight | {"subject": {"reference": "Patient/seven"}}).json()["id"]
+    client.post("/Observation", json=weight)
+    answer = client.get("/Patient/seven/Observation?status=final")
+    assert found(answer) == [f"Observation/{mine}"]
+    assert answer.json()["link"][0]["url"].endswith("/fhir/Patient/seven/Observation?status=final")
+    assert found(client.get("/Patient/seven/Observation?status=amended")) == []
+    assert found(client.post("/Patient/seven/Observation/_search")) == [f"Observation/{mine}"]
+    assert sorted(found(client.get("/Patient/seven/*"))) == [f"Observation/{mine}", "Patient/seven"]
+    assert client.get("/Patient/seven/Shoe").status_code == 404
+
+
+def test_a_search_of_the_system_finds_any_type(client: httpx.Client) -> None:
+    for answer in (client.get("/?_id=seven,o"), client.post("/_search?_id=seven,o")):
+        assert sorted(found(answer)) == ["Organization/o", "Patient/seven"]
+        link = answer.json()["link"][0]
+        assert (link["relation"], link["url"]) == (
+            "self",
+            f"{str(client.base_url).rstrip('/')}?_id=seven%2Co",
+        )

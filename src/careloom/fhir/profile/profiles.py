@@ -41,7 +41,7 @@ class Profiles:
     """
 
     def __init__(self, definitions: Iterable[Resource] = ()) -> None:
-        given = list(definitions)
+        given = self._given = list(definitions)
         self.terms = Terms(given)
         self._definitions: dict[str, Resource] = {}
         for one in (_SIMPLE_QUANTITY, *given):
@@ -49,6 +49,10 @@ class Profiles:
                 self._definitions[one["url"]] = _lean(one)
         self._roots: dict[str, Node] = {}
         self._checks: dict[str, Check] = {}
+
+    def and_of(self, definitions: Iterable[Resource]) -> Profiles:
+        """These profiles and others; of two with the same address the other one."""
+        return Profiles([*self._given, *definitions])
 
     def urls(self, rtype: str = "") -> list[str]:
         """The addresses of the profiles, of one type or all."""

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from starlette.convertors import StringConvertor, register_url_convertor
 
-from careloom.web.rest import bulk
+from careloom.web.rest import bulk, trail
 from careloom.web.rest.capability import capability
 from careloom.web.rest.event import take
 from careloom.web.rest.history import instance_history, system_history, type_history
 from careloom.web.rest.operation import operation_roads
 from careloom.web.rest.reading import read, vread
-from careloom.web.rest.searching import search, search_all
+from careloom.web.rest.searching import search, search_all, search_compartment
 from careloom.web.rest.system import transaction
 from careloom.web.rest.writing import create, delete, patch, update
 from careloom.web.road import PUBLIC, Handler, Road
@@ -56,6 +56,10 @@ _INSTANCE = (
     _road("/fhir/{rtype:type}/{id}", WRITE, patch, "PATCH", "patch"),
     _road("/fhir/{rtype:type}/{id}", WRITE, delete, "DELETE", "delete"),
 )
+_COMPARTMENT = (
+    _road("/fhir/{rtype:type}/{id}/{member}", READ, search_compartment, "GET"),
+    _road("/fhir/{rtype:type}/{id}/{member}/_search", READ, search_compartment, "POST"),
+)
 _TYPE = (
     _road("/fhir/{rtype:type}/_search", READ, search, "POST"),
     _road("/fhir/{rtype:type}/_history", READ, type_history, "GET", "history-type"),
@@ -71,6 +75,22 @@ _BULK = (
     _road("/fhir/bulk/{job}", "bulk", bulk.end, "DELETE"),
     _road("/fhir/bulk/{job}/{name}", "bulk", bulk.file, "GET"),
 )
+_TRAIL = (
+    _road("/fhir/AuditEvent", "audit.read|clinical.read", trail.search_audit, "GET"),
+    _road("/fhir/AuditEvent/{id}", "audit.read|clinical.read", trail.read_audit, "GET"),
+    _road("/fhir/Provenance", READ, trail.search_provenance, "GET"),
+    _road("/fhir/Provenance/{id}", READ, trail.read_provenance, "GET"),
+)
 _EVENTS = Road(path="/events", right="event.write", answer=take, methods=("POST",), speaks="outcome")
 
-ROADS: tuple[Road, ...] = (*_SYSTEM, *operation_roads(), *_BULK, *_TYPE[:2], *_INSTANCE, *_TYPE[2:], _EVENTS)
+ROADS: tuple[Road, ...] = (
+    *_SYSTEM,
+    *operation_roads(),
+    *_BULK,
+    *_TRAIL,
+    *_TYPE[:2],
+    *_INSTANCE,
+    *_TYPE[2:],
+    *_COMPARTMENT,
+    _EVENTS,
+)

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 
 from starlette.responses import Response
 
+from careloom.fhir.facts import resource_types
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.query import parse
 from careloom.flow.searchset import searchset
@@ -28,14 +29,24 @@ def search_all(call: Call) -> Response:
     return _search(call, "Resource")
 
 
-def _search(call: Call, rtype: str) -> Response:
+def search_compartment(call: Call) -> Response:
+    """What of one type, or with * of all, belongs to a patient, encounter, practitioner ..."""
+    wanted = call.parts["member"]
+    if wanted not in {"*", *resource_types()}:
+        raise OutcomeError(Issue("not-found", "R4 has no such resource type."))
+    return _search(call, "Resource" if wanted == "*" else wanted, (rtype_of(call), call.parts["id"]))
+
+
+def _search(call: Call, rtype: str, within: tuple[str, str] | None = None) -> Response:
     base, pairs = base_of(call), _pairs(call)
-    query = parse(rtype, pairs, strict=prefers(call, "handling") == "strict", base=base)
+    strict = prefers(call, "handling") == "strict"
+    query = parse(rtype, pairs, strict=strict, base=base, within=within)
     with call.reader() as reader:
         page = reader.search(query)
     names = ",".join(sorted({name for name, _ in pairs if not name.startswith("_cursor")}))[:500]
     call.seen("search-type", rtype, number=len(page.matches), parameters=names)
-    return Response(searchset(base, rtype, pairs, query, page), media_type=FHIR_JSON)
+    address = "/".join((*within, call.parts["member"])) if within else rtype
+    return Response(searchset(base, address, pairs, query, page), media_type=FHIR_JSON)
 
 
 def _pairs(call: Call) -> list[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """web.rest.operations.validate: $validate: R4, the profile asked for, and those that a resource claims.
 
 Room: web. Standard: https://hl7.org/fhir/R4/resource-operation-validate.html
-Profiles are the StructureDefinitions, ValueSets and CodeSystems that the store holds.
+Profiles are those of the guides in the settings, and the StructureDefinitions, ValueSets and CodeSystems stored.
 """
 
 from __future__ import annotations
@@ -31,29 +31,24 @@ def validate(call: Call) -> Response:
     with call.reader() as reader:
         if resource is None and "id" in call.parts:
             resource = reader.resource(call.parts["rtype"], call.parts["id"])
-        profiles = _profiles(reader)
+        profiles = _profiles(reader, call.site.flow.profiles)
     if resource is not None and resource.get("resourceType") != call.parts["rtype"]:
         raise OutcomeError(Issue("invalid", "The resource is of another type than the address."))
     profile, mode = parameters.text("profile"), parameters.text("mode")
     return fhir(validation_outcome(resource, profiles, profile=profile, mode=mode))
 
 
-def _profiles(reader: Reader) -> Profiles:
-    """Compiled anew when one of the definitions was written."""
+def _profiles(reader: Reader, guides: Profiles) -> Profiles:
+    """Those of the guides, and those stored; compiled anew when one of the definitions was written."""
     newest = [reader.history(rtype, count=1).versions for rtype in DEFINING]
     stamp = tuple((version.key, version.version) for versions in newest for version in versions)
     if not stamp:
-        return _none()
+        return guides
     kept = _kept()
     if kept.get("stamp") != stamp:
         found: list[Resource] = [one for rtype in DEFINING for one in reader.find(rtype, count=MOST)]
-        kept.update(stamp=stamp, profiles=Profiles(found))
+        kept.update(stamp=stamp, profiles=guides.and_of(found))
     return kept["profiles"]  # pyright: ignore[reportReturnType]
-
-
-@lru_cache(maxsize=1)
-def _none() -> Profiles:
-    return Profiles()
 
 
 @lru_cache(maxsize=1)
