@@ -42,6 +42,7 @@ OPERATIONS: dict[str, str] = {
 JOBS: dict[str, str] = {
     "export": "careloom.flow.bulk_export:step",
     "import": "careloom.flow.bulk_import:step",
+    "reindex": "careloom.flow.reindexing:step",
 }
 """Kind of job -> `f(connection, settings, job, now) -> Step`: one bounded step of work, in one transaction."""
 

@@ -13,6 +13,7 @@ from careloom import __version__
 from careloom.cli.checks import verify
 from careloom.cli.exchange import load, send
 from careloom.cli.people import account, token
+from careloom.cli.reindexing import reindex
 from careloom.cli.running import demo, stop, up
 from careloom.cli.safekeeping import backup, doctor, restore
 from careloom.cli.worker import worker
@@ -35,7 +36,7 @@ def careloom() -> None:
     configure("warning")
 
 
-for command in (up, stop, demo, load, send, verify, doctor, backup, restore, account, token, worker):
+for command in (up, stop, demo, load, send, verify, doctor, backup, restore, reindex, account, token, worker):
     careloom.add_command(command)
 
 

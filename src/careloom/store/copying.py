@@ -9,12 +9,12 @@ psycopg's own row writer spends some 15 us on a row with an array; packing by ha
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
 from careloom.store.database import Connection
-from careloom.store.row import Version
+from careloom.store.row import Row, Version
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
@@ -48,7 +48,19 @@ def copy_versions(connection: Connection, versions: Sequence[Version]) -> None:
     rows: dict[str, list[bytes]] = {table: [] for table in _COPY}
     for version in sorted(versions, key=lambda version: version.key):
         rows["res"].append(res_row(version))
-        _side_rows(version, rows)
+        _side_rows(version.rid, version.row, rows)
+    _copied(connection, rows)
+
+
+def copy_values(connection: Connection, rows: Iterable[tuple[int, Row]]) -> None:
+    """Copy the search values of versions that stand in res already, by their rid."""
+    packed: dict[str, list[bytes]] = {table: [] for table in _COPY}
+    for rid, row in rows:
+        _side_rows(rid, row, packed)
+    _copied(connection, packed)
+
+
+def _copied(connection: Connection, rows: dict[str, list[bytes]]) -> None:
     for table, packed in rows.items():
         if packed:
             with connection.cursor().copy(_COPY[table]) as stream:
@@ -80,8 +92,7 @@ def res_row(version: Version) -> bytes:
     )
 
 
-def _side_rows(version: Version, rows: dict[str, list[bytes]]) -> None:
-    rid, row = version.rid, version.row
+def _side_rows(rid: int, row: Row, rows: dict[str, list[bytes]]) -> None:
     for parameter, value in row.strings:
         rows["s_str"].append(_string_row(3, 8, rid, 2, parameter) + text(value))
     for unit, lo, hi, system, parameter in row.quantities:

@@ -39,6 +39,13 @@ class Oracle:
         for resource in resources:
             name = f"{resource['resourceType']}/{resource['id']}"
             self.of_type.setdefault(resource["resourceType"], {})[name] = resource
+        self._bearers: dict[str, set[str]] = {}
+        """Address -> names of the resources that it means."""
+        for some in self.of_type.values():
+            for name, resource in some.items():
+                for address in _addresses(resource):
+                    self._bearers.setdefault(address, set()).add(name)
+        self._pointing: dict[SearchParameter, dict[str, dict[str, set[str]]]] = {}
 
     def resource(self, name: str) -> Resource:
         """The resource of this name."""
@@ -87,13 +94,8 @@ class Oracle:
                     pointed |= {
                         key for one in elements(self.resource(name), parameter) for key in _strict(one)
                     }
-        return {
-            name
-            for rtype, some in self.of_type.items()
-            if target in {"", rtype}
-            for name, resource in some.items()
-            if _addresses(resource) & pointed
-        }
+        reached = {name for address in pointed for name in self._bearers.get(address, ())}
+        return {name for name in reached if target in {"", name.partition("/")[0]}}
 
     def _backward(self, names: set[str], text: str) -> set[str]:
         source, code, target = [*text.split(":"), "", ""][:3]
@@ -103,12 +105,23 @@ class Oracle:
                 addresses |= _addresses(self.resource(name))
         return {
             name
-            for rtype, some in self.of_type.items()
-            if source in {"*", rtype}
-            for name, resource in some.items()
+            for rtype in (self.of_type if source == "*" else [source])
             for parameter in _followed(rtype, code)
-            if any(addresses & set(_strict(one)) for one in elements(resource, parameter))
+            for address in addresses
+            for name in self._referrers(rtype, parameter).get(address, ())
         }
+
+    def _referrers(self, rtype: str, parameter: SearchParameter) -> dict[str, set[str]]:
+        """What a parameter of a type points at -> names of the resources that do; written down at the first question."""
+        of_type = self._pointing.setdefault(parameter, {})
+        if rtype not in of_type:
+            found: dict[str, set[str]] = {}
+            for name, resource in self.of_type.get(rtype, {}).items():
+                for element in elements(resource, parameter):
+                    for key in _strict(element):
+                        found.setdefault(key, set()).add(name)
+            of_type[rtype] = found
+        return of_type[rtype]
 
     def _plain(self, rtype: str, code: str, modifier: str, text: str) -> Iterator[str]:
         parameter = parameters(rtype)[code]
@@ -149,11 +162,8 @@ class Oracle:
             if target in self.of_type and _is_known(target, rest):
                 for found in self.one(target, rest, text):
                     pointed |= _addresses(self.resource(found))
-        return frozenset(
-            own
-            for own, resource in self.of_type.get(rtype, {}).items()
-            if any(key in pointed for one in elements(resource, parameter) for key in _strict(one))
-        )
+        referrers = self._referrers(rtype, parameter)
+        return frozenset(name for address in pointed for name in referrers.get(address, ()))
 
     def _has(self, rtype: str, name: str, text: str) -> Names:
         _, source, code, rest = name.split(":", 3)
@@ -162,7 +172,8 @@ class Oracle:
         for found in self.one(source, rest, text) if source in self.of_type else ():
             for element in elements(self.resource(found), parameter):
                 pointed.update(_strict(element))
-        return frozenset(own for own, one in self.of_type.get(rtype, {}).items() if _addresses(one) & pointed)
+        reached = {name for address in pointed for name in self._bearers.get(address, ())}
+        return frozenset(reached & self.of_type.get(rtype, {}).keys())
 
     def rank(self, name: str, sort: str) -> list[Any]:
         """The values by which a resource is sorted, one for each key; compare with `in_order`."""
