@@ -26,6 +26,8 @@ R4 = Path(__file__).parent.parent / "src" / "careloom" / "fhir" / "r4"
 WANTED = ("StructureDefinition", "SearchParameter", "ValueSet", "CodeSystem", "CompartmentDefinition")
 # Examples of search parameters, and those that only extensions define: no part of the R4 registry.
 NOT_OF_THE_REGISTRY = re.compile(r"example|filter|.*-(extensions|genetic)-")
+# Of every element or resource: the validator knows them by heart.
+EVERYWHERE = {"ele-1", "ext-1", "dom-2", "dom-3", "dom-4", "dom-5", "ref-1", "txt-1", "txt-2"}
 # Abstract patterns that no instance uses.
 LOGICAL = {"Definition", "FiveWs", "Event", "Request"}
 
@@ -60,6 +62,7 @@ def condensed(resources: list[Json], known_ids: dict[str, int]) -> tuple[str, st
         "primitives": {s["id"]: _regex(s) for s in structures if s["kind"] == "primitive-type"},
         "elements": dict(sorted(_elements(structures, codes).items())),
         "codes": dict(sorted(codes.used.items())),
+        "rules": dict(sorted(_rules(structures).items())),
         "search": dict(sorted(_search(parameters).items())),
         "compartments": {
             r["code"]: {x["code"]: x["param"] for x in r["resource"] if x.get("param")}
@@ -125,6 +128,36 @@ def _elements(structures: list[Json], codes: _Codes) -> dict[str, Json]:
             elif element["max"] != "0":
                 owners.setdefault(owner, {})[name] = _element(element, codes, is_resource=is_resource)
     return owners
+
+
+def _rules(structures: list[Json]) -> dict[str, list[list[str]]]:
+    """Owner -> the invariants of severity error, each as key, text and FHIRPath.
+
+    A rule about a primitive or about one element of a data type stands with the owner of the element, for all of its
+    items. So does one of a backbone element that asks about the whole resource: there %resource is what it means.
+    """
+    rules: dict[str, list[list[str]]] = {}
+    owners = {e["path"] for s in structures for e in s["snapshot"]["element"]}
+    backbones = {path.rpartition(".")[0] for path in owners}
+    for structure in structures:
+        for element in structure["snapshot"]["element"] if structure["kind"] != "primitive-type" else ():
+            for rule in element.get("constraint", ()):
+                if rule["severity"] == "error" and rule.get("expression") and rule["key"] not in EVERYWHERE:
+                    owner, expression = _ruled(element["path"], rule["expression"], backbones)
+                    rules.setdefault(owner, []).append([rule["key"], rule["human"], expression])
+    return rules
+
+
+def _ruled(path: str, expression: str, backbones: set[str]) -> tuple[str, str]:
+    owner, dot, name = path.rpartition(".")
+    rtype, _, below = path.partition(".")
+    if below and "%resource" in expression:
+        return rtype, f"{below}.all({expression})"
+    return (
+        (path, expression)
+        if path in backbones or not dot
+        else (owner, f"{name.removesuffix('[x]')}.all({expression})")
+    )
 
 
 def _element(element: Json, codes: _Codes, *, is_resource: bool) -> Json:

@@ -119,6 +119,45 @@ def test_the_faults_of_an_observation(changes: dict[str, Any], expected: tuple[s
     assert expected in faults(OBSERVATION, **changes)
 
 
+CONTAINED = {"resourceType": "Organization", "id": "o", "name": "Clinic"}
+
+
+@pytest.mark.parametrize(
+    ("resource", "expected"),
+    [
+        ({"resourceType": "Bundle", "type": "collection", "total": 1}, ("invariant", "Bundle")),
+        ({"resourceType": "Bundle", "type": "collection", "entry": [{"fullUrl": "urn:uuid:1", "resource": OBSERVATION}] * 2}, ("invariant", "Bundle")),
+        ({"resourceType": "Bundle", "type": "document", "entry": [{"fullUrl": "urn:uuid:1", "resource": OBSERVATION}]}, ("invariant", "Bundle")),
+        ({"resourceType": "Bundle", "type": "collection", "entry": [{"fullUrl": "http://a/Observation/1/_history/2", "resource": OBSERVATION}]}, ("invariant", "Bundle.entry[0]")),
+        ({"resourceType": "Questionnaire", "status": "draft", "item": [{"linkId": "1", "type": "group"}]}, ("invariant", "Questionnaire.item[0]")),
+        ({"resourceType": "Questionnaire", "status": "draft", "item": [{"linkId": "1", "type": "display"}] * 2}, ("invariant", "Questionnaire")),
+        ({"resourceType": "Questionnaire", "status": "draft", "item": [{"linkId": "1", "type": "string", "enableWhen": [{"question": "2", "operator": "exists", "answerString": "x"}]}]}, ("invariant", "Questionnaire.item[0].enableWhen[0]")),
+        ({"resourceType": "Appointment", "status": "booked", "participant": [{"status": "accepted", "type": [{"text": "x"}]}]}, ("invariant", "Appointment")),
+        ({"resourceType": "RiskAssessment", "status": "final", "subject": {"reference": "Patient/1"}, "prediction": [{"probabilityDecimal": 101}]}, ("invariant", "RiskAssessment.prediction[0]")),
+        ({"resourceType": "CodeSystem", "status": "draft", "content": "complete", "concept": [{"code": "a", "concept": [{"code": "a"}]}]}, ("invariant", "CodeSystem")),
+        ({**PATIENT, "contained": [CONTAINED, {**CONTAINED, "id": "q"}]}, ("invariant", "Patient.contained")),
+        ({**PATIENT, "contained": [{**CONTAINED, "meta": {"versionId": "1"}}]}, ("invariant", "Patient.contained")),
+        ({**PATIENT, "contained": [{**CONTAINED, "meta": {"security": [{"code": "R"}]}}]}, ("invariant", "Patient.contained")),
+        ({**PATIENT, "generalPractitioner": [{"reference": "#o"}, {"reference": "#x"}]}, ("invariant", "Patient.generalPractitioner[1].reference")),
+    ],
+)  # fmt: skip
+def test_the_invariants_of_r4_are_asked(resource: dict[str, Any], expected: tuple[str, str]) -> None:
+    assert expected in faults(resource)
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        {"resourceType": "Basic", "code": {"text": "x"}, "contained": [{**CONTAINED, "partOf": {"reference": "#"}}]},
+        {"resourceType": "MedicationDispense", "status": "completed", "medicationReference": {"reference": "Medication/1"}, "whenPrepared": "2015-01-15T10:20:00Z", "whenHandedOver": "2015-01-15"},
+        {"resourceType": "MessageDefinition", "status": "draft", "date": "2020", "eventUri": "urn:x", "focus": [{"code": "Patient", "min": 0}]},
+        {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": {**PATIENT, "generalPractitioner": [{"reference": "#o"}]}}]},
+    ],
+)  # fmt: skip
+def test_what_an_invariant_cannot_decide_is_no_fault(resource: dict[str, Any]) -> None:
+    assert faults(resource) == []
+
+
 def test_a_required_choice_is_required() -> None:
     request = {
         "resourceType": "MedicationRequest",

@@ -47,6 +47,14 @@ class Parameter(msgspec.Struct, frozen=True):
     components: tuple[tuple[str, str], ...] = ()
 
 
+class Rule(msgspec.Struct, frozen=True, array_like=True):
+    """An invariant of severity error: its key, what it says, and how FHIRPath says it."""
+
+    key: str
+    human: str
+    expression: str
+
+
 class Facts(msgspec.Struct, frozen=True):
     """The whole of r4/facts.json."""
 
@@ -57,6 +65,8 @@ class Facts(msgspec.Struct, frozen=True):
     """Owner ("Patient", "Patient.contact", "HumanName") -> name -> element."""
     codes: dict[str, dict[str, tuple[str, ...]]]
     """Value set -> system -> codes."""
+    rules: dict[str, tuple[Rule, ...]]
+    """Owner -> invariants; those that every element or resource has are left out."""
     search: dict[str, dict[str, Parameter]]
     """Base type ("Resource" and "DomainResource" included) -> code -> parameter."""
     compartments: dict[str, dict[str, tuple[str, ...]]]

@@ -8,13 +8,16 @@ object whose elements were found right, so they may rely on types.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any, NamedTuple
 
 from careloom.fhir.facts import children, facts
 from careloom.fhir.instant import period
 from careloom.fhir.outcome import OutcomeError
 
+_KEY = re.compile(r"\b[a-z]{3}-\d+\b")
 Object = dict[str, Any]
 
 
@@ -96,6 +99,40 @@ def invariants(owner: str) -> list[Invariant]:
     found += [_one_of(owner, *row[1:]) for row in _ONE_OF if row[0] == owner]
     found += [_not_both(owner, *row[1:]) for row in _NOT_BOTH if row[0] == owner]
     return found + _BY_HAND.get(owner, [])
+
+
+@cache
+def keys_by_heart() -> frozenset[str]:
+    """The keys of the invariants that stand here.
+
+    >>> "per-1" in keys_by_heart(), "qty-3" in keys_by_heart(), "que-1" in keys_by_heart()
+    (True, True, False)
+    """
+    texts = (one.text for rows in _BY_HAND.values() for one in rows)
+    tables = (row[1] for table in (_NEEDS, _ONE_OF, _NOT_BOTH) for row in table)
+    return frozenset([*tables, *(key for text in texts for key in _KEY.findall(text))])
+
+
+def of_contained(resource: Object, local: set[str]) -> list[str]:
+    """What is wrong with how a resource contains others; `local` are its references that begin with #."""
+    contained = resource["contained"]
+    metas = [one.get("meta", {}) for one in contained]
+    found: list[str] = []
+    if not all(f"#{one.get('id')}" in local for one in contained) and not _is_referred_to(resource):
+        found.append("What is contained is referred to, or refers to what contains it (dom-3).")
+    if any("versionId" in meta or "lastUpdated" in meta for meta in metas):
+        found.append("What is contained has no versionId or lastUpdated (dom-4).")
+    if any("security" in meta for meta in metas):
+        found.append("What is contained has no security label (dom-5).")
+    return found
+
+
+def _is_referred_to(resource: Object) -> bool:
+    """The whole of dom-3: uris and canonicals may lead to what is contained, too."""
+    addresses = set(_local_addresses(resource))
+    return all(
+        f"#{one.get('id')}" in addresses or "#" in _local_addresses(one) for one in resource["contained"]
+    )
 
 
 def _needs(owner: str, key: str, if_any: str, then_any: str) -> Invariant:
@@ -198,6 +235,42 @@ def _has_no_home(organization: Object) -> bool:
     return all(contact.get("use") != "home" for contact in contacts)
 
 
+def _existence_is_a_boolean(condition: Object) -> bool:
+    return condition.get("operator") != "exists" or "answerBoolean" in condition
+
+
+def _codes_are_distinct(system: Object) -> bool:
+    codes: list[str] = []
+    waiting = [*system.get("concept", ())]
+    while waiting:
+        concept = waiting.pop()
+        codes.append(concept["code"])
+        waiting += concept.get("concept", ())
+    return len(codes) == len(set(codes))
+
+
+def _entries_are_distinct(bundle: Object) -> bool:
+    if bundle.get("type") == "history":
+        return True
+    entries = [one for one in bundle.get("entry", ()) if "fullUrl" in one]
+    keys = {(one["fullUrl"], one.get("resource", {}).get("meta", {}).get("versionId")) for one in entries}
+    return len(keys) == len(entries)
+
+
+def _local_addresses(value: Any) -> Iterable[str]:
+    """The texts below that begin with #: what refers within the resource is always such."""
+    waiting, found = [value], list[str]()
+    while waiting:
+        one = waiting.pop()
+        if type(one) is dict:
+            waiting += one.values()
+        elif type(one) is list:
+            waiting += one
+        elif type(one) is str and one[:1] == "#":
+            found.append(one)
+    return found
+
+
 def _codings(concept: Object) -> Iterable[tuple[Any, Any]]:
     return ((coding.get("system"), coding.get("code")) for coding in concept.get("coding", ()))
 
@@ -206,6 +279,8 @@ _BY_HAND: dict[str, list[Invariant]] = {
     "AllergyIntolerance": [
         Invariant("There is clinicalStatus, or else it is entered in error (ait-1, ait-2).", _error_or_status)
     ],
+    "Bundle": [Invariant("No fullUrl stands twice for the same version (bdl-7).", _entries_are_distinct)],
+    "CodeSystem": [Invariant("No code stands twice (csd-1).", _codes_are_distinct)],
     "Condition": [
         Invariant("With abatement it is resolved, in remission or inactive (con-4).", _abated_is_not_active),
         Invariant("What is entered in error has no clinicalStatus (con-5).", _not_error_and_status),
@@ -216,6 +291,9 @@ _BY_HAND: dict[str, list[Invariant]] = {
     ],
     "Organization": [Invariant("No address or telecom of it has the use home (org-2, org-3).", _has_no_home)],
     "Period": [Invariant("The start must not be after the end (per-1).", _starts_before_it_ends)],
+    "Questionnaire.item.enableWhen": [
+        Invariant("Whether there is an answer is asked by answerBoolean (que-7).", _existence_is_a_boolean)
+    ],
     "Range": [Invariant("The low must not be above the high (rng-2).", _low_is_not_above_high)],
     "Ratio": [
         Invariant(

@@ -1,6 +1,6 @@
 """fhir.shape: compiles the structure of one R4 type to a check, and finds faults without minding where they are.
 
-Room: fhir. May import: fhir.facts, fhir.primitive, fhir.invariant. Standard: https://hl7.org/fhir/R4/json.html
+Room: fhir. May import: fhir.facts, fhir.primitive, fhir.invariant, fhir.rule. Standard: https://hl7.org/fhir/R4/json.html
 
 A valid resource must cost little, so no path is carried along: a fault holds the object that it was found in, and
 fhir.validate looks for that object again to name its path.
@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from careloom.fhir.facts import Child, Element, children, facts, resource_types
-from careloom.fhir.invariant import Invariant, invariants
+from careloom.fhir.invariant import Invariant, invariants, of_contained
 from careloom.fhir.outcome import IssueCode
 from careloom.fhir.primitive import Test, code_test, test_of
+from careloom.fhir.rule import rules
 
 Object = dict[str, Any]
 
@@ -31,7 +32,15 @@ class Fault(NamedTuple):
     text: str
 
 
-Check = Callable[[Object, list[Fault]], None]
+class Faults(list[Fault]):
+    """What was found so far; `local` are the references `#id` of the resource at hand, looked up at its end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.local: list[Object] = []
+
+
+Check = Callable[[Object, "Faults"], None]
 
 # What stands behind a key, most frequent first.
 PRIMITIVE, COMPLEX, COMPLEXES, PRIMITIVES, SIBLING, SIBLINGS, OTHER = range(7)
@@ -80,8 +89,21 @@ def shape_of(owner: str) -> Shape:
     return _SHAPES[owner]
 
 
-def resource_check(resource: Object, faults: list[Fault]) -> None:
-    """Check a resource of whatever type it says it is."""
+def resource_check(resource: Object, faults: Faults) -> None:
+    """Check a resource of whatever type it says it is, with all that it contains."""
+    outer, faults.local = faults.local, []
+    count = len(faults)
+    _typed_check(resource, faults)
+    if faults.local:
+        _check_local(resource, faults)
+    if "contained" in resource and len(faults) == count:
+        local = {owner["reference"] for owner in faults.local}
+        for text in of_contained(resource, local):
+            faults.append(Fault(resource, "contained", None, "invariant", text))
+    faults.local = outer
+
+
+def _typed_check(resource: Object, faults: Faults) -> None:
     rtype = resource.get("resourceType")
     if type(rtype) is not str or rtype not in resource_types():
         faults.append(
@@ -91,14 +113,27 @@ def resource_check(resource: Object, faults: list[Fault]) -> None:
     shape_of(rtype).check(resource, faults)
 
 
+def _check_local(resource: Object, faults: Faults) -> None:
+    """The references `#id` lead to what the resource contains; `#` leads to the resource itself."""
+    contained = resource.get("contained", ())
+    known = (
+        {one.get("id") for one in contained if type(one) is dict} if type(contained) is list else set[Any]()
+    )
+    for owner in faults.local:
+        id_ = owner["reference"][1:]
+        if id_ and id_ not in known:
+            text = "Expected the id of a contained resource behind # (ref-1)."
+            faults.append(Fault(owner, "reference", None, "invariant", text))
+
+
 def _build(owner: str, built: dict[str, Shape]) -> Shape:
     """Types contain themselves, so a shape stands in `built` with its check before its fields are filled."""
     shape = built[owner] = Shape()
     elements = facts().elements[owner].items()
-    rules = invariants(owner)
+    asked = invariants(owner) + rules(owner)
     shape.check = _check(shape, elements)
-    if rules:
-        shape.check = _check_with(rules, shape.check)
+    if asked:
+        shape.check = _check_with(asked, shape.check)
     for name, element in elements:
         bare = name.removesuffix("[x]")
         for child in children(owner, bare):
@@ -152,7 +187,7 @@ def _check(shape: Shape, elements: Iterable[tuple[str, Element]]) -> Check:
     has_choices = any(name.endswith("[x]") for name, _ in elements)
     has_required = any(element.min for _, element in elements)
 
-    def check(owner: Object, faults: list[Fault]) -> None:
+    def check(owner: Object, faults: Faults) -> None:
         chosen: dict[str, str] = {} if has_choices else _NONE_CHOSEN
         for key, value in owner.items():
             kind, test = test_of_key(key, _UNKNOWN)
@@ -185,7 +220,7 @@ def _missing(owner: Object, shape: Shape, chosen: dict[str, str]) -> list[Fault]
     ]
 
 
-def _check_other(owner: Object, key: str, found: Field, chosen: dict[str, str], faults: list[Fault]) -> None:
+def _check_other(owner: Object, key: str, found: Field, chosen: dict[str, str], faults: Faults) -> None:
     """Lists, choices, and siblings of primitives."""
     kind, test, choice, base, text, _ = found
     value = owner[key]
@@ -209,22 +244,22 @@ def _check_other(owner: Object, key: str, found: Field, chosen: dict[str, str], 
         _check_primitives(owner, key, found, faults)
 
 
-def _check_with(rules: list[Invariant], check: Check) -> Check:
+def _check_with(asked: list[Invariant], check: Check) -> Check:
     """Ask the invariants of an object that has no other fault."""
 
-    def check_with_rules(owner: Object, faults: list[Fault]) -> None:
+    def check_with_rules(owner: Object, faults: Faults) -> None:
         count = len(faults)
         check(owner, faults)
         if len(faults) > count:
             return
-        for text, holds in rules:
+        for text, holds in asked:
             if not holds(owner):
                 faults.append(Fault(owner, "", None, "invariant", text))
 
     return check_with_rules
 
 
-def _check_primitives(owner: Object, key: str, found: Field, faults: list[Fault]) -> None:
+def _check_primitives(owner: Object, key: str, found: Field, faults: Faults) -> None:
     """Lists of primitives and the siblings of primitives (`_given`), which hold id and extensions.
 
     In lists a null stands for what only the other list has (R4 json, "Representation of primitive elements").
@@ -257,8 +292,8 @@ def _primitive_fault(owner: Object, key: str, value: Any, found: Field) -> Fault
     return Fault(owner, key, None, "code-invalid" if "value set" in found.text else "value", found.text)
 
 
-def _contained_check(owner: Object, faults: list[Fault]) -> None:
-    resource_check(owner, faults)
+def _contained_check(owner: Object, faults: Faults) -> None:
+    _typed_check(owner, faults)
     if "contained" in owner:
         text = "A contained resource contains none itself (dom-2)."
         faults.append(Fault(owner, "contained", None, "invariant", text))
@@ -280,15 +315,17 @@ _TYPED_ADDRESS = re.compile(r"(?:[^?]*/)?([A-Z]\w+)(?:/[A-Za-z0-9.-]{1,64}(?:/_h
 def _reference_check(targets: frozenset[str], check: Check) -> Check:
     is_string = test_of("string")
 
-    def check_reference(owner: Object, faults: list[Fault]) -> None:
+    def check_reference(owner: Object, faults: Faults) -> None:
         address = owner.get("reference")
         is_local = type(address) is str and address.partition("/")[0] in targets
         if is_local and len(owner) == 1 and is_string(address):
             return
         check(owner, faults)
-        text = "" if is_local or type(address) is not str else _address_fault(address, targets)
-        if text:
-            faults.append(Fault(owner, "reference", None, "value", text))
+        if not is_local and type(address) is str:
+            if address[:1] == "#":
+                faults.local.append(owner)
+            elif text := _address_fault(address, targets):
+                faults.append(Fault(owner, "reference", None, "value", text))
         named = owner.get("type")
         if type(named) is str and named not in targets and named in resource_types():
             faults.append(Fault(owner, "type", None, "value", _target_text(targets)))
@@ -311,7 +348,7 @@ def _target_text(targets: frozenset[str]) -> str:
 def _concept_check(value_set: str, check: Check) -> Check:
     allowed = {(system, code) for system, codes in facts().codes[value_set].items() for code in codes}
 
-    def check_concept(owner: Object, faults: list[Fault]) -> None:
+    def check_concept(owner: Object, faults: Faults) -> None:
         count = len(faults)
         check(owner, faults)
         if len(faults) > count:

@@ -15,7 +15,7 @@ from typing import Any
 from careloom.fhir.facts import resource_types
 from careloom.fhir.outcome import Issue
 from careloom.fhir.resource import Resource
-from careloom.fhir.shape import Fault, resource_check, shape_of
+from careloom.fhir.shape import Fault, Faults, resource_check, shape_of
 
 MAX_ISSUES = 100
 """More faults than this in one resource help nobody."""
@@ -27,7 +27,7 @@ def validate(resource: Resource) -> list[Issue]:
     >>> [issue.expression for issue in validate({"resourceType": "Patient", "name": [{"given": ["A", ""]}]})]
     ['Patient.name[0].given[1]']
     """
-    faults: list[Fault] = []
+    faults = Faults()
     if type(resource) is not dict:
         return [Issue("structure", "Expected a resource: a JSON object.")]
     try:

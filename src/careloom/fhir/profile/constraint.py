@@ -44,8 +44,10 @@ def _check(constraint: dict[str, Any], says: Callable[[str], str]) -> Check:
     unsure = says(f"Not checked: the invariant {key} cannot be evaluated here")
 
     def check(item: Item, where: Where, run: Run) -> None:
-        beside = None if item.sibling is None else {"_value": item.sibling}
-        element = PathNode(item.value, item.kind, beside, "value")
+        element = PathNode(item.value, item.kind)
+        if item.sibling is not None:
+            # Of a primitive, the engine looks for id and extensions beside it.
+            element = PathNode(item.value, item.kind, {"value": item.value, "_value": item.sibling}, "value")
         context = Context(
             resource=run.resource, root_resource=run.resource, resolve=lambda text: run.resolve(text)[0]
         )
