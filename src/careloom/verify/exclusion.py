@@ -28,7 +28,8 @@ _GUIDE = Exclusion(
 )
 FAULTY_FILES: dict[str, Exclusion] = {
     "Bundle-dataelements.json": _bug(
-        "data elements of Quantity stand three times under one fullUrl; bdl-7 allows one for each version", "Bundle"
+        "data elements of Quantity stand three times under one fullUrl; bdl-7 allows one for each version",
+        "Bundle",
     ),
     "DeviceMetric-example.json": _bug(
         "parent refers to a DeviceDefinition; R4: Reference(Device)", "DeviceMetric.parent.reference"

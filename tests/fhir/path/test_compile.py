@@ -310,3 +310,12 @@ def test_any_expression_on_any_json_gives_values_or_an_outcome(expression: str, 
         found(expression, resource)
     with contextlib.suppress(OutcomeError):
         found(expression, {"resourceType": "Patient", "name": resource})
+
+
+def test_a_node_is_taken_as_it_is() -> None:
+    beside = {"extension": [{"url": "urn:a", "valueCode": "b"}]}
+    node = Node("x", "string", {"value": "x", "_value": beside}, "value")
+    assert compile("$this = 'x' and extension('urn:a').exists()").holds(node)
+    assert (
+        compile("value.unit").nodes(Node({"valueQuantity": {"unit": "kg"}}, "Observation"))[0].value == "kg"
+    )

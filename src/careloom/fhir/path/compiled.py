@@ -47,11 +47,15 @@ class Compiled:
     def nodes(self, resource: Any, context: Context | None = None, *, type: str = "") -> Collection:  # noqa: A002
         """The items found, typed: System values and Nodes, which say where they stand.
 
-        `resource` is a resource or, if `type` says its type or path ("HumanName", "Patient.contact"), any element.
+        `resource` is a resource or, if `type` says its type or path ("HumanName", "Patient.contact"), any element; a
+        Node is taken as it is, with the id and extensions beside a primitive.
         """
         if isinstance(self._run, Constant):
             return list(self._run.value)
-        root = Node(resource, type) if type else resource_node(resource)
+        if isinstance(resource, Node):
+            root = resource
+        else:
+            root = Node(resource, type) if type else resource_node(resource)
         try:
             context = context or _PLAIN
             return list(self._run(Env(context, root, context.max_steps), [root]))
