@@ -15,6 +15,7 @@ import argparse
 import http.client
 import io
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -45,6 +46,9 @@ from careloom.store.read import Reader
 from careloom.store.server import ensure
 from careloom.web.security import SESSION
 from careloom.web.server import Server, app
+
+# `up` would make a secret; what runs without it is told one.
+os.environ.setdefault("CARELOOM_IDENTITY_SALT", "a secret of the bench")
 
 CHROMIUM = Path("/usr/bin/chromium")
 ROUNDS = 20
