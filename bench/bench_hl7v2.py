@@ -13,15 +13,17 @@ import importlib
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 from careloom.fhir.validate import validate
 from careloom.settings import settings_from
 from careloom.store.event import Event
 from careloom.unify.hl7v2.convert import to_resources
-from careloom.unify.hl7v2.message import parse
+from careloom.unify.hl7v2.message import messages_in, parse
 from careloom.verify.messages import messages
 from careloom.verify.v2_ledger import ARCHIVE, samples
 
+GOLDENS = Path(__file__).parents[1] / "tests" / "golden" / "unify" / "hl7v2"
 ROUNDS = 5
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -32,6 +34,8 @@ def main() -> None:
         "verify ADT^A01": [body for body in own if b"ADT^A01" in body],
         "verify ORU^R01": [body for body in own if b"ORU^R01" in body],
     }
+    goldens = sorted(GOLDENS.glob("a*/in.hl7"))
+    sets["golden ADT"] = [body for path in goldens for body in messages_in(path.read_bytes())]
     archive = settings_from().conformance / ARCHIVE
     if archive.exists():
         found = [body for _, body in samples(archive)]

@@ -94,6 +94,8 @@ class Message:
         """Every leaf that holds more than white space, in the order of the message, still escaped."""
         for index, segment in enumerate(self.segments):
             for number, repetitions in enumerate(segment.fields, 1):
+                if repetitions is EMPTY:
+                    continue
                 for count, components in enumerate(repetitions, 1):
                     for place, leaves in enumerate(components, 1):
                         for last, text in enumerate(leaves, 1):

@@ -22,6 +22,8 @@ from careloom.unify.hl7v2.message import NULL, Message, Position, Tree, is_empty
 NOT_IN_MAP = "not in the map"
 """The reason of a leaf that no table row names: counted apart, since nobody decided it."""
 CLASH = "R4 holds one of these, and an earlier field or repetition gave it"
+_NOTHING = [""]
+"""A component between two delimiters: by far the most that is empty."""
 Extent = Literal["whole", "partial"]
 Element = dict[str, object]
 
@@ -55,7 +57,12 @@ class Cell:
         tree = self.tree
         if isinstance(tree, str):
             return [(1, self)]
-        return [(n, Cell(part, (*self.at, n))) for n, part in enumerate(tree, 1) if not is_empty(part)]
+        at = self.at
+        return [
+            (n, Cell(part, (*at, n)))
+            for n, part in enumerate(tree, 1)
+            if part != _NOTHING and not is_empty(part)
+        ]
 
     def leaves(self) -> list[Cell]:
         """All leaves that are not empty."""
