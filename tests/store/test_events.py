@@ -180,7 +180,7 @@ def test_keeping_in_any_order_and_again_gives_the_same_set(
     database: Database, bodies: list[bytes], order: st.DataObject
 ) -> None:
     with database.autocommit() as connection:
-        connection.execute("TRUNCATE event")
+        connection.execute("truncate event cascade")
         arrivals = [Arrival("ehr", "hl7v2", body, key="K") for body in bodies] * 2
         order.shuffle(arrivals)  # type: ignore[attr-defined]
         for arrival in arrivals:

@@ -5,6 +5,7 @@ Room: cli.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -50,6 +51,9 @@ def worker(name: str, people: int, seed: int, speed: float) -> None:
         _run_hospital(settings, database, people, seed, speed)
         return
     flow = Flow(database, settings)
+    # What is read from JSON holds no cycles: it is freed without the collector, which would only walk over it.
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 20)
     if name == "web":
         server.serve(settings, database, flow)
     else:

@@ -9,6 +9,7 @@ themselves, since their pipes end.
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import signal
 import time
@@ -175,6 +176,9 @@ def work(pipe: Connection, make_accept: MakeAccept) -> None:
             with suppress(BrokenPipeError, ConnectionResetError):
                 pipe.send(reason)
             return
+        # What is read from JSON holds no cycles: it is freed without the collector, which would only walk over it.
+        gc.freeze()
+        gc.set_threshold(100_000, 20, 20)
         answers: list[Receipt | str] | Away = []
         with suppress(EOFError, BrokenPipeError, ConnectionResetError):
             while True:

@@ -6,7 +6,7 @@ Room: flow. Standard: https://hl7.org/fhir/R4/search.html#return
 from __future__ import annotations
 
 from collections.abc import Sequence
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 from careloom.fhir.outcome import Issue, operation_outcome
 from careloom.fhir.query import Query
@@ -41,18 +41,23 @@ def _links(
 ) -> list[dict[str, str]]:
     """`self` says what was done, without what was ignored; the others lead to pages, where there are several."""
     done = [pair for pair in pairs if pair[0] not in ignored]
-    rest = [pair for pair in done if pair[0] != CURSOR]
-    links = [{"relation": "self", "url": _url(address, done)}]
+    # Quoting is the dearest part of a link, and all links share what they quote.
+    rest = urlencode([pair for pair in done if pair[0] != CURSOR])
+    here = next((value for name, value in done if name == CURSOR), "")
+    links = [{"relation": "self", "url": _url(address, rest, here)}]
     if page.next or page.previous:
         links.append({"relation": "first", "url": _url(address, rest)})
     for relation, cursor in (("previous", page.previous), ("next", page.next), ("last", page.last)):
         if cursor:
-            links.append({"relation": relation, "url": _url(address, [*rest, (CURSOR, cursor)])})
+            links.append({"relation": relation, "url": _url(address, rest, cursor)})
     return links
 
 
-def _url(address: str, pairs: Sequence[tuple[str, str]]) -> str:
-    return f"{address}?{urlencode(pairs)}" if pairs else address
+def _url(address: str, rest: str, cursor: str = "") -> str:
+    texts = [rest] if rest else []
+    if cursor:
+        texts.append(f"{CURSOR}={quote_plus(cursor)}")
+    return f"{address}?{'&'.join(texts)}" if texts else address
 
 
 def entry(base: str, stored: Stored, mode: bytes) -> bytes:

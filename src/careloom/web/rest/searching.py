@@ -41,7 +41,7 @@ def _search(call: Call, rtype: str, within: tuple[str, str] | None = None) -> Re
     base, pairs = base_of(call), _pairs(call)
     strict = prefers(call, "handling") == "strict"
     query = parse(rtype, pairs, strict=strict, base=base, within=within)
-    with call.reader() as reader:
+    with call.glance() as reader:
         page = reader.search(query)
     names = ",".join(sorted({name for name, _ in pairs if not name.startswith("_cursor")}))[:500]
     call.seen("search-type", rtype, number=len(page.matches), parameters=names)
