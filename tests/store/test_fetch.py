@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -49,6 +50,22 @@ def test_an_error_is_that_of_a_cursor_and_the_connection_lives_on(database: Data
         fetch(connection, b"select 1 from nothing_of_that_name")
     with database.connection() as connection:
         assert fetch(connection, b"select 2") == [(2,)]
+
+
+def test_prepared_statements_outlive_a_rollback(database: Database) -> None:
+    with database.connection() as connection:
+        for _ in range(module.USES):
+            fetch(connection, b"select 1")
+        with suppress(psycopg.errors.DivisionByZero), connection.transaction():
+            connection.execute("select 1 / 0")
+        connection.execute("select 2")
+        assert fetch(connection, b"select 1") == [(1,)]
+
+
+def test_names_may_stand_for_values_and_more_than_once(database: Database) -> None:
+    with database.connection() as connection:
+        sql = b"select %(b)s::text, %(a)s::bigint, %(b)s::text, 7 %% 4"
+        assert fetch(connection, sql, {"a": 5, "b": "x", "unused": None}) == [("x", 5, "x", 3)]
 
 
 def test_a_lost_connection_is_an_operational_error(database: Database) -> None:

@@ -23,6 +23,7 @@ from careloom.fhir.resource import Resource
 from careloom.store.body import kept_of, kept_of_bytes
 from careloom.store.copying import copy_versions
 from careloom.store.database import Connection
+from careloom.store.fetch import fetch
 from careloom.store.hashes import hash64
 from careloom.store.resource_type import number_of
 from careloom.store.row import Row, Version, row_of, tombstone_of
@@ -36,7 +37,7 @@ RACES = 100
 
 # A row that somebody else replaces while we wait for it vanishes, for its successor is another row: such a key comes
 # back without a rid.
-LOCK = """
+LOCK = b"""
 with locked as materialized (
   select key, rid, tx, ver, lm, is_deleted, pat, is_restricted, also, dict, body
   from res where key = any(%(keys)s) order by key for no key update)
@@ -150,7 +151,7 @@ def _locked(connection: Connection, keys: Sequence[int]) -> dict[int, Standing] 
     """
     if not keys:
         return {}
-    rows = connection.execute(LOCK, {"keys": keys}, prepare=True, binary=True).fetchall()
+    rows = fetch(connection, LOCK, {"keys": list(keys)})
     if any(row[1] is None for row in rows):
         return None
     return {row[0]: Standing(*row) for row in rows}

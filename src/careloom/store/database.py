@@ -197,28 +197,19 @@ class Listener:
         return connection
 
 
-class _Session(psycopg.Connection[tuple[Any, ...]]):
-    """A connection that counts how often psycopg threw away all prepared statements, which it does at a rollback.
-
-    store.fetch prepares statements of its own, and must know when they are gone.
-    """
-
-    purges = 0
-
-    def _deallocate(self, name: bytes | None) -> Generator[Any, Any, None]:
-        if name is None:
-            self.purges += 1
-        yield from super()._deallocate(name)
-
-
 def connect(url: str, statement_limit_s: float = 0.0) -> Connection:
     """A new connection in UTC. Raises OutcomeError `transient` when the database does not answer."""
     options = f"-c timezone=UTC -c statement_timeout={statement_limit_s * 1000:.0f}"
     try:
-        return _Session.connect(url, connect_timeout=10, application_name="careloom", options=options)
+        connection: Connection = psycopg.connect(
+            url, connect_timeout=10, application_name="careloom", options=options
+        )
     except psycopg.OperationalError as error:
         why = " ".join(str(error).split())
         raise OutcomeError(Issue("transient", f"The database does not answer: {why}")) from error
+    # store.fetch prepares what is asked often; psycopg would drop that, too, at each rollback.
+    connection.prepare_threshold = None
+    return connection
 
 
 def is_transient(error: BaseException) -> bool:

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from careloom.fhir.resource import Resource
 from careloom.store.database import Connection
+from careloom.store.fetch import fetch
 from careloom.store.resource_type import number_of
 from careloom.store.stored import FIELDS, Stored, stored_of
 
@@ -75,15 +76,14 @@ def batch(
     connection: Connection, after: Cursor, limit: int = 500, types: Collection[str] | None = None
 ) -> Batch:
     """As `changes`, with the cursor from which to go on, which moves even when nothing of these types came."""
-    row = connection.execute("select feed_horizon()", prepare=True).fetchone()
-    horizon: int = row[0] if row else 0
+    [(horizon,)] = fetch(connection, b"select feed_horizon()")
     # The second comparison restates the first for the index on tx alone.
     where = "(r.tx, r.rid) > (%(tx)s, %(rid)s) and r.tx >= %(tx)s and r.tx < %(horizon)s"
     values = {"tx": after.tx, "rid": after.rid, "horizon": horizon, "limit": limit, "types": []}
     if types is not None:
         where += " and r.rtype = any(%(types)s::smallint[])"
         values["types"] = [number_of(rtype) for rtype in sorted(types)]
-    rows = connection.execute(NEXT.format(where=where), values, binary=True, prepare=True).fetchall()
+    rows = fetch(connection, NEXT.format(where=where).encode(), values)
     found = [
         _change(stored, Cursor(row[12], row[0]))
         for stored, row in zip(stored_of(connection, rows), rows, strict=True)
@@ -101,18 +101,18 @@ def head(connection: Connection) -> Cursor:
 
 def cursor_of(connection: Connection, station: str) -> Cursor:
     """Where a station stands; it is locked until this transaction ends, so that two engines never run it at once."""
-    look = "select tx, rid from station where name = %s for update"
-    row = connection.execute(look, [station], prepare=True).fetchone()
-    if row is None:
+    look = b"select tx, rid from station where name = %s for update"
+    rows = fetch(connection, look, [station])
+    if not rows:
         connection.execute("insert into station values (%s, 0, 0) on conflict do nothing", [station])
-        row = connection.execute(look, [station]).fetchone()
-    return Cursor(*row) if row else START
+        rows = fetch(connection, look, [station])
+    return Cursor(*rows[0]) if rows else START
 
 
 def advance(connection: Connection, station: str, cursor: Cursor) -> None:
     """Set where a station stands, in the transaction that commits its work."""
-    sql = "insert into station values (%s, %s, %s) on conflict (name) do update set tx = excluded.tx, rid = excluded.rid"
-    connection.execute(sql, [station, cursor.tx, cursor.rid], prepare=True)
+    sql = b"insert into station values (%s, %s, %s) on conflict (name) do update set tx = excluded.tx, rid = excluded.rid"
+    fetch(connection, sql, [station, cursor.tx, cursor.rid])
 
 
 def rebase(connection: Connection) -> None:

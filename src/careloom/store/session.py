@@ -10,12 +10,13 @@ from weakref import WeakKeyDictionary
 
 from careloom.store.database import Connection
 from careloom.store.dictionary import Codec
+from careloom.store.fetch import fetch
 from careloom.store.hashes import hash64
 
 BLOCK = 1_000
 """Row ids that one call of the sequence gives: its increment."""
 
-SIGN = "select feed_now(), exists(select from maker where id = %s)"
+SIGN = b"select feed_now(), exists(select from maker where id = %s)"
 
 
 class Session:
@@ -39,8 +40,7 @@ class Session:
     def sign(self, connection: Connection, actor_id: str, agent: str) -> tuple[int, int]:
         """(number of this transaction in the feed, maker.id)."""
         maker = hash64(f"{actor_id}\n{agent}")
-        row = connection.execute(SIGN, [maker], prepare=True).fetchone()
-        tx, is_known = row or (0, False)
+        [(tx, is_known)] = fetch(connection, SIGN, [maker])
         if not is_known:
             sql = "insert into maker values (%s, %s, %s)"
             connection.execute(sql, [maker, actor_id, agent])
