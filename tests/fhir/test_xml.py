@@ -37,6 +37,7 @@ PATIENT_XML = f"""<?xml version="1.0" encoding="UTF-8"?>
   </name>
   <birthDate><extension url="urn:time"><valueDateTime value="1980-02-01T10:00:00Z"/></extension></birthDate>
   <multipleBirthInteger value="2"/>
+  <managingOrganization><reference value="#o"/></managingOrganization>
 </Patient>"""
 PATIENT: dict[str, Any] = {
     "resourceType": "Patient",
@@ -60,6 +61,7 @@ PATIENT: dict[str, Any] = {
     ],
     "_birthDate": {"extension": [{"url": "urn:time", "valueDateTime": "1980-02-01T10:00:00Z"}]},
     "multipleBirthInteger": 2,
+    "managingOrganization": {"reference": "#o"},
 }
 
 
