@@ -52,6 +52,7 @@ CHECKS: dict[str, str] = {
     "load-resume": "careloom.verify.load_resume:check",
     "mllp-once": "careloom.verify.mllp_once:check",
     "r4-examples": "careloom.verify.r4_examples:check",
+    "reindex": "careloom.verify.reindexing:check",
     "search-oracle": "careloom.verify.search_oracle:check",
     "patch": "careloom.verify.patch:check",
     "us-core-examples": "careloom.verify.us_core_examples:check",

@@ -74,3 +74,34 @@ def test_a_search_of_the_system_finds_any_type(client: httpx.Client) -> None:
             "self",
             f"{str(client.base_url).rstrip('/')}?_id=seven%2Co",
         )
+
+
+""
+
+
+def test_a_compartment_is_searched_by_type_or_whole_and_told_page_by_page(client: httpx.Client) -> None:
+    for name in ("ada", "bo"):
+        client.put(f"/Patient/{name}", json={"resourceType": "Patient", "id": name})
+        for number in range(3):
+            about = {"code": {"text": "x"}, "subject": {"reference": f"Patient/{name}"}, "status": "final"}
+            id_ = f"{name}-{number}"
+            client.put(f"/Observation/{id_}", json={"resourceType": "Observation", "id": id_, **about})
+    first = client.get("/Patient/ada/Observation?_count=2&status=final").json()
+    links = {link["relation"]: link["url"] for link in first["link"]}
+    assert links["self"].endswith("/fhir/Patient/ada/Observation?_count=2&status=final")
+    assert set(links) == {"self", "first", "next", "last"}
+    second = client.get(links["next"]).json()
+    ids = [entry["resource"]["id"] for page in (first, second) for entry in page["entry"]]
+    assert sorted(ids) == ["ada-0", "ada-1", "ada-2"]
+    back = {link["relation"]: link["url"] for link in second["link"]}
+    assert client.get(back["previous"]).json()["entry"] == first["entry"]
+    assert client.get(links["last"]).status_code == 200
+    whole = client.get("/Patient/ada/*").json()
+    assert {entry["resource"]["id"] for entry in whole["entry"]} == {"ada", *ids}
+
+
+def test_what_was_ignored_stands_in_the_answer_and_not_in_its_self_link(client: httpx.Client) -> None:
+    bundle = client.get("/Patient?shoe=7&_count=5").json()
+    assert "shoe" not in bundle["link"][0]["url"]
+    (outcome,) = [entry for entry in bundle["entry"] if entry["search"]["mode"] == "outcome"]
+    assert "shoe" in outcome["resource"]["issue"][0]["diagnostics"]
