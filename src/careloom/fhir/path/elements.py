@@ -127,10 +127,14 @@ def conforms_to(env: Env, items: Collection, profile: Collection) -> Collection:
 
 @function()
 def html_checks(_env: Env, items: Collection) -> Collection:
-    """Whether a narrative holds only the XHTML that FHIR allows."""
-    if len(items) != 1:
+    """Whether a narrative, or a text that may stand in one, holds only the XHTML that FHIR allows."""
+    value = json_value(items[0]) if len(items) == 1 else None
+    if type(value) is not str:
         return EMPTY
-    return truth(is_narrative(json_value(items[0])))
+    is_part = type(items[0]) is not Node or items[0].type != "xhtml"
+    return truth(
+        is_narrative(f'<div xmlns="http://www.w3.org/1999/xhtml">{value}</div>' if is_part else value)
+    )
 
 
 @function()

@@ -5,12 +5,12 @@ Room: fhir. May import: fhir.path. Standard: http://hl7.org/fhirpath/N1/#filteri
 
 from __future__ import annotations
 
-from careloom.fhir.path.arguments import EMPTY, FALSE, TRUE, boolean, single, truth
+from careloom.fhir.path.arguments import EMPTY, FALSE, TRUE, boolean, single, text, truth
 from careloom.fhir.path.env import Env
 from careloom.fhir.path.equality import contains
-from careloom.fhir.path.fault import execution_error, semantic_error
+from careloom.fhir.path.fault import execution_error
 from careloom.fhir.path.function import Compile, Eval, special
-from careloom.fhir.path.tree import Call, Literal, Special, nodes
+from careloom.fhir.path.tree import Call, Special, nodes
 from careloom.fhir.path.tree import Node as Tree
 from careloom.fhir.path.value import Collection, Node, system
 
@@ -192,20 +192,18 @@ def trace(call: Call, source: Eval, compiled: Compile) -> Eval:
 @special(1, 2)
 def define_variable(call: Call, source: Eval, compiled: Compile) -> Eval:
     """The variable is seen by what comes after it in the same path."""
-    match call.arguments[0]:
-        case Literal("String", str() as name) if name and name not in {"context", "resource", "rootResource"}:
-            pass
-        case _:
-            raise semantic_error(
-                "defineVariable() takes a name, written as a string, that is not taken", call.at
-            )
+    label = compiled(call.arguments[0])
     value = compiled(call.arguments[1]) if len(call.arguments) > 1 else None
 
     def run(env: Env, this: Collection) -> Collection:
         items = source(env, this)
-        if name in env.variables or name in env.context.variables:
-            raise execution_error(f"The variable %{name} is defined twice")
+        name = text(label(env, this), "defineVariable()")
+        if not name or name in _RESERVED or name in env.variables or name in env.context.variables:
+            raise execution_error("defineVariable() takes a name that is not taken")
         env.variables = {**env.variables, name: items if value is None else value(env, items)}
         return items
 
     return run
+
+
+_RESERVED = frozenset({"context", "resource", "rootResource", "ucum", "sct", "loinc"})

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from calendar import monthrange
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 from functools import lru_cache
 from typing import Literal
 
@@ -154,10 +154,15 @@ def _moved_clock(moment: Temporal, amount: Decimal, unit: str) -> Temporal | Non
     if unit not in {"hour", "minute", "second", "millisecond"}:
         return None
     hour, minute, second = (*moment.parts, 0, 0)[:3]
-    total = (
-        hour * 3600 + minute * 60 + second + _to_precision(_seconds(amount, unit), len(moment.parts) + DAY)
-    ) % 86_400
-    return replace(moment, parts=_clock_parts(Decimal(total))[: len(moment.parts)])
+    span = _to_precision(_seconds(amount, unit), len(moment.parts) + DAY)
+    _, rest = _days_and_seconds(hour * 3600 + minute * 60 + second + span)
+    return replace(moment, parts=_clock_parts(rest)[: len(moment.parts)])
+
+
+def _days_and_seconds(seconds: Part) -> tuple[int, Decimal]:
+    """Whole days, rounded down, and the seconds that are left; the remainder of a negative Decimal is negative."""
+    days = int((Decimal(seconds) / 86_400).to_integral_value(ROUND_FLOOR))
+    return days, Decimal(seconds) - days * 86_400
 
 
 def _moved_months(moment: Temporal, months: int) -> Temporal:
@@ -189,15 +194,9 @@ def _to_precision(seconds: Decimal, known: int) -> Decimal:
 
 def _moved_seconds(moment: Temporal, seconds: Decimal) -> Temporal:
     year, month, day, hour, minute, second = (*moment.parts, 0, 0, 0)[:6]
-    total = hour * 3600 + minute * 60 + second + seconds
-    days, rest = divmod(Decimal(total), 86_400)
-    if days < 0 or rest < 0:
-        days, rest = (
-            (total // 86_400) - (1 if total % 86_400 else 0),
-            total % 86_400 + (86_400 if total % 86_400 else 0),
-        )
-    date = datetime(int(year), int(month), int(day)) + timedelta(days=int(days))  # noqa: DTZ001 - a date
-    parts = (date.year, date.month, date.day, *_clock_parts(Decimal(rest)))
+    days, rest = _days_and_seconds(hour * 3600 + minute * 60 + second + seconds)
+    date = datetime(int(year), int(month), int(day)) + timedelta(days=days)  # noqa: DTZ001 - a date
+    parts = (date.year, date.month, date.day, *_clock_parts(rest))
     return replace(moment, parts=parts[: len(moment.parts)])
 
 
