@@ -69,5 +69,7 @@ def demo(people: int, seed: int, speed: float, *, fresh: bool, **options: Any) -
     """
     base = settings_from(**options)
     home = base.home if options.get("home") else base.home / "demo"
-    settings = replace(base, home=home, demo=True)
+    # A line for each of the hospital's messages would hide what the demo has to say.
+    level = "warning" if base.log_level == "info" else base.log_level
+    settings = replace(base, home=home, demo=True, log_level=level)
     Supervisor(settings, hospital=(people, seed, speed), fresh=fresh).run()

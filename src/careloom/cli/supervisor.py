@@ -109,6 +109,7 @@ class Supervisor:
         if self.settings.mllp_port:
             click.echo(f"HL7 v2 (MLLP) at {self.settings.host}:{self.settings.mllp_port}")
         if self.hospital is not None:
+            click.echo("Open it in a browser and sign in with one click, as a nurse to begin with.")
             self.children["demo"] = Child("demo", self._spawn("demo"))
         click.echo("Ctrl-C stops it.")
 
