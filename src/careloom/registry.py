@@ -47,6 +47,8 @@ JOBS: dict[str, str] = {
 """Kind of job -> `f(connection, settings, job, now) -> Step`: one bounded step of work, in one transaction."""
 
 CHECKS: dict[str, str] = {
+    "bulk": "careloom.verify.bulk:check",
+    "rest-checklist": "careloom.verify.rest_checklist:check",
     "fhirpath": "careloom.verify.fhirpath:check",
     "identity": "careloom.verify.identity:figures",
     "load-resume": "careloom.verify.load_resume:check",
