@@ -60,6 +60,7 @@ CHECKS: dict[str, str] = {
     "us-core-examples": "careloom.verify.us_core_examples:check",
     "registers": "careloom.verify.identity:register_figures",
     "v2-agreement": "careloom.verify.v2_agreement:check",
+    "us-core": "careloom.verify.us_core:check",
     "v2-ledger": "careloom.verify.v2_ledger:check",
 }
 """Check of `careloom verify` -> `f(settings) -> list[Figure]`."""
