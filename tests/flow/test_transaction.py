@@ -158,3 +158,13 @@ def test_a_conditional_update_with_the_id_of_another_resource_is_refused(flow: F
         condition = "Patient?identifier=urn:x|" + ("7" if body["id"] == "eight" else "none")
         with pytest.raises(OutcomeError):
             flow.transact(bundle(entry(body, "PUT", condition)), CLINIC)
+
+
+def test_a_conditional_reference_may_lead_to_what_the_same_transaction_makes(flow: Flow) -> None:
+    weight = WEIGHT | {"subject": {"reference": "Patient?identifier=urn:x|7"}}
+    patient, observation = places(flow.transact(bundle(entry(PATIENT), entry(weight)), CLINIC))
+    assert resource(flow, observation)["subject"]["reference"] == patient
+    with pytest.raises(OutcomeError, match="matches several"):
+        flow.transact(bundle(entry(PATIENT), entry(weight)), CLINIC)
+    again = entry(PATIENT | {"id": patient.split("/")[1]}, "PUT", patient)
+    assert places(flow.transact(bundle(again, entry(weight)), CLINIC))[0] == patient

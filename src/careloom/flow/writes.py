@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import secrets
 from base64 import b64decode
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
 from careloom.fhir import bundle as bundles
-from careloom.fhir import patch, query
+from careloom.fhir import patch
 from careloom.fhir.bundle import Entry
 from careloom.fhir.etag import version_in
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import Resource, loads
 from careloom.fhir.validate import validate
 from careloom.flow.guides import NO_DEMAND, Demand
+from careloom.flow.references import References, found
 from careloom.store.actor import Actor, may
 from careloom.store.commit import Committed, Origin, Write, commit
 from careloom.store.database import Connection
@@ -61,7 +62,7 @@ def written(
     plan = _planned(connection, read, entries, actor)
     placed = bundles.places(entries, lambda: new_id(origin.now), plan.matched)
     placed |= {index: placed[twin] for index, twin in plan.twins.items()}
-    targets = bundles.references(entries, placed)
+    references = References(read, entries, placed)
     writes: list[tuple[int, Write]] = []
     standing: dict[int, Committed] = {}
     issues: list[Issue] = []
@@ -75,7 +76,7 @@ def written(
             for place in plan.doomed.get(entry.index) or filter(None, [placed.get(entry.index)]):
                 require_right(actor, place.partition("/")[0])
                 is_new = entry.is_conditional and entry.index not in plan.matched
-                writes.append((entry.index, _write(entry, place, targets, read, demand, is_new=is_new)))
+                writes.append((entry.index, _write(entry, place, references, read, demand, is_new=is_new)))
         except OutcomeError as error:
             issues += [replace(issue, expression=_within(entry, issue)) for issue in error.issues]
     if issues:
@@ -124,17 +125,6 @@ def new_id(now: datetime) -> str:
     bits = milliseconds << 80 | 0x7 << 76 | secrets.randbits(12) << 64 | 0b10 << 62 | secrets.randbits(62)
     text = f"{bits:032x}"
     return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
-
-
-def found(read: Reader, rtype: str, condition: str, count: int = 2) -> list[str]:
-    """The `Type/id` of at most `count` resources that a condition finds. Raises OutcomeError if it says nothing."""
-    pairs = parse_qsl(condition.removeprefix("?"), keep_blank_values=True)
-    search = query.parse(rtype, pairs, strict=True)
-    if not search.criteria:
-        raise OutcomeError(
-            Issue("value", f"A condition on {rtype} must name a search parameter with a value.")
-        )
-    return [f"{stored.rtype}/{stored.id}" for stored in read.search(replace(search, count=count)).matches]
 
 
 def _planned(connection: Connection, read: Reader, entries: Sequence[Entry], actor: Actor) -> _Plan:
@@ -191,7 +181,7 @@ def _match(connection: Connection, read: Reader, entry: Entry) -> str:
 
 
 def _write(
-    entry: Entry, place: str, targets: dict[str, str], read: Reader, demand: Demand, *, is_new: bool
+    entry: Entry, place: str, references: References, read: Reader, demand: Demand, *, is_new: bool
 ) -> Write:
     rtype, _, id_ = place.partition("/")
     version = version_in(entry.if_match)
@@ -201,7 +191,7 @@ def _write(
         raise OutcomeError(Issue("required", f"{entry.method} needs a resource."))
     if entry.method == "PATCH":
         return _patched(read, rtype, id_, entry.body, version)
-    body = bundles.rewrite(entry.body, _resolved(entry.body, targets, read), entry.base)
+    body = bundles.rewrite(entry.body, references.of(entry.body), entry.base)
     resource = checked(body, rtype)
     faults = demand.faults(resource)
     if faults:
@@ -241,21 +231,6 @@ def _operations(body: bytes) -> Any:
     except ValueError:
         raise OutcomeError(Issue("structure", "The data of the Binary are not base64.")) from None
     return loads(raw)
-
-
-def _resolved(body: bytes, targets: dict[str, str], read: Reader) -> Mapping[str, str]:
-    """The targets, with those of the body's conditional references."""
-    for reference in bundles.conditional_references(body):
-        if reference in targets:
-            continue
-        rtype, _, condition = reference.partition("?")
-        matches = found(read, rtype, condition)
-        if len(matches) != 1:
-            how = "matches nothing" if not matches else "matches several resources"
-            code = "multiple-matches" if matches else "processing"
-            raise OutcomeError(Issue(code, f"A conditional reference to {rtype} {how}."))
-        targets[reference] = matches[0]
-    return targets
 
 
 def _standing(read: Reader, place: str) -> Committed:
