@@ -12,7 +12,7 @@ from careloom.fhir.path.arguments import EMPTY, FALSE, TRUE, text, truth
 from careloom.fhir.path.env import Env
 from careloom.fhir.path.fault import execution_error, semantic_error
 from careloom.fhir.path.function import Compile, Eval, function, special
-from careloom.fhir.path.navigate import below, descendants, member, of_value
+from careloom.fhir.path.navigate import below, levels_below, member, of_value
 from careloom.fhir.path.temporal import Temporal, of_moment
 from careloom.fhir.path.tree import Call, type_name
 from careloom.fhir.path.types import PRIMITIVES, is_of, known_type, named, resource_node, system_name
@@ -32,9 +32,9 @@ def children(env: Env, items: Collection) -> Collection:
 def descendants_(env: Env, items: Collection) -> Collection:
     """All that lies below, at any depth."""
     found: Collection = []
-    for inner in descendants(items):
-        found.append(inner)
-        env.spend(1)
+    for level in levels_below(items):
+        env.spend(len(level))
+        found += level
     return found
 
 

@@ -208,8 +208,13 @@ def _add_untyped(owner: dict[str, Any], name: str, found: Collection) -> None:
 
 def below(node: Node) -> Collection:
     """The children of a node, in the order in which the JSON gives them."""
-    value = node.sibling if node.type in PRIMITIVES else node.value
     found: Collection = []
+    if node.type in PRIMITIVES:
+        if node.owner is None or f"_{node.key}" not in node.owner:
+            return found
+        value = node.sibling
+    else:
+        value = node.value
     if type(value) is not dict:
         return found
     known = steps_by_key(node.type) if node.type else None
@@ -238,11 +243,17 @@ def _add_child(owner: dict[str, Any], key: str, known: dict[str, Step] | None, f
         _add(owner, known[key], found)
 
 
-def descendants(nodes: Collection) -> Iterator[Node]:
-    """All that lies below some nodes, level by level."""
-    level = [item for item in nodes if type(item) is Node]
+def levels_below(nodes: Collection) -> Iterator[Collection]:
+    """All that lies below some nodes: their children, the children of those, and so on."""
+    level: Collection = [item for item in nodes if type(item) is Node]
     while level:
         level = [child for node in level for child in below(node)]
+        yield level
+
+
+def descendants(nodes: Collection) -> Iterator[Node]:
+    """All that lies below some nodes, level by level."""
+    for level in levels_below(nodes):
         yield from level
 
 
