@@ -54,6 +54,10 @@ SAMPLE = 3_000
 """Resources whose codings are named in value sets."""
 PAGES_INCLUDED = 3
 """Pages whose includes are compared: each costs the oracle a look at every resource."""
+MANY = 2_000
+"""Of an answer with more matches only the first and the last three pages are read."""
+ENDS = 100
+"""Matches on each of these pages."""
 CALM = 60
 """Shapes that are read while others write."""
 BEGUN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -109,6 +113,8 @@ def resources(database: Database) -> Iterator[Resource]:
 def wrong(reader: Reader, oracle: Oracle, shape: Shape, count: int = 20) -> str:
     """What is wrong with the answer to a shape, in a few words; "" if it is right on every page, there and back."""
     expected = oracle.answer(shape.rtype, shape.pairs) if shape.expected is None else shape.expected
+    if len(expected) > MANY:
+        return _wrong_at_the_ends(reader, oracle, shape, expected)
     try:
         pages = list(_pages(reader, shape, max(count, len(expected) // 8)))
         back = list(_pages(reader, shape, max(count, len(expected) // 6), is_back=True))
@@ -123,6 +129,29 @@ def wrong(reader: Reader, oracle: Oracle, shape: Shape, count: int = 20) -> str:
         or ("" if returned == found else "the way back is another")
         or ("" if total == len(expected) else f"the total is {total}, not {len(expected)}")
         or _disorder(oracle, found, dict(shape.pairs).get("_sort", ""))
+        or _wrongly_included(oracle, shape, pages)
+    )
+
+
+def _wrong_at_the_ends(reader: Reader, oracle: Oracle, shape: Shape, expected: frozenset[str]) -> str:
+    """Of an answer that is too long to be read whole: its first and last pages, and how much it is."""
+    try:
+        pages = list(islice(_pages(reader, shape, ENDS), 3))
+        back = list(islice(_pages(reader, shape, ENDS, is_back=True), 3))
+        total = reader.search(_query(shape, ("_total", "accurate"), ("_count", "1"))).total
+    except OutcomeError as error:
+        return f"refused: {error}"
+    sort = dict(shape.pairs).get("_sort", "")
+    runs = (
+        [name for matches, _ in pages for name in matches],
+        [name for found in reversed(back) for name in found[0]],
+    )
+    found = [*runs[0], *runs[1]]
+    return (
+        _unequal(found, expected.intersection(found))
+        or ("" if len(found) == 6 * ENDS else f"{len(found)} stand on six pages of {ENDS}")
+        or ("" if total == len(expected) else f"the total is {total}, not {len(expected)}")
+        or _disorder(oracle, found, sort)
         or _wrongly_included(oracle, shape, pages)
     )
 
