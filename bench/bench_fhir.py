@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 
 import zstandard
 
-from careloom.fhir import bundle
+from careloom.fhir import bundle, xml
 from careloom.fhir.resource import loads
 from careloom.fhir.searchparam import extract, parameters
 from careloom.fhir.validate import validate
@@ -48,6 +48,8 @@ def main() -> None:
         "rewrite": (lambda body: bundle.rewrite(body, targets), [*bodies]),
         "loads": (loads, [*bodies]),
         "validate": (validate, [loads(body) for body in bodies]),
+        "write XML": (xml.dumps, [loads(body) for body in bodies]),
+        "read XML": (xml.loads, [xml.dumps(loads(body)) for body in bodies]),
         "extract": (extract, [loads(body) for body in bodies]),
         "store: keep": (kept_of_bytes, [*bodies]),
         "store: splice": (lambda body: spliced(body, "Basic", "7", 1, now), [*kept]),

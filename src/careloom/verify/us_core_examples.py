@@ -1,6 +1,6 @@
-"""verify.us_core_examples: the examples of US Core 6.1 and IPS conform to what they claim; made wrong, they do not.
+"""verify.us_core_examples: the examples of US Core 6.1, 8.0 and IPS conform to what they claim; made wrong, they do not.
 
-Room: verify. Reads `fhir-r4-definitions/us-core/us_core_610.tgz` (npm hl7.fhir.us.core 6.1.0, CC0) and
+Room: verify. Reads `fhir-r4-definitions/us-core/us_core_610.tgz` and `us_core_800.tgz` (npm hl7.fhir.us.core, CC0) and
 `fhir-r4-definitions/npm/hl7.fhir.uv.ips-2.0.0.tgz` (npm hl7.fhir.uv.ips 2.0.0, CC0). Expected is what the validator
 of HL7 said when the guides were published: no error in any example (other/validation-oo.json of the packages).
 """
@@ -23,6 +23,7 @@ from careloom.verify.profile_variants import variants
 NAME = "us-core-examples"
 PACKAGES = {
     "us-core": "fhir-r4-definitions/us-core/us_core_610.tgz",
+    "us-core-8": "fhir-r4-definitions/us-core/us_core_800.tgz",
     "ips": "fhir-r4-definitions/npm/hl7.fhir.uv.ips-2.0.0.tgz",
 }
 ROUNDS = 3
