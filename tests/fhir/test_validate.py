@@ -145,6 +145,31 @@ def test_the_invariants_of_r4_are_asked(resource: dict[str, Any], expected: tupl
     assert expected in faults(resource)
 
 
+def test_an_invariant_never_stumbles_over_what_is_wrong_otherwise() -> None:
+    local = {**PATIENT, "generalPractitioner": [{"reference": "#o"}]}
+    for contained in (
+        [{**CONTAINED, "id": ["o"]}],
+        [{**CONTAINED, "id": {}}],
+        {"id": "o"},
+        ["o"],
+        [None],
+        7,
+        [],
+    ):
+        assert faults({**local, "contained": contained})
+    concepts = [{"code": []}, {"code": {}}, {"concept": 7}, {}, "a", None]
+    for concept in concepts:
+        assert faults(
+            {"resourceType": "CodeSystem", "status": "draft", "content": "complete", "concept": [concept]}
+        )
+    for entry in (
+        {"fullUrl": []},
+        {"fullUrl": "urn:x", "resource": {"resourceType": "Basic", "meta": []}},
+        7,
+    ):
+        assert faults({"resourceType": "Bundle", "type": "collection", "entry": [entry, entry]})
+
+
 @pytest.mark.parametrize(
     "resource",
     [

@@ -115,10 +115,9 @@ def _typed_check(resource: Object, faults: Faults) -> None:
 
 def _check_local(resource: Object, faults: Faults) -> None:
     """The references `#id` lead to what the resource contains; `#` leads to the resource itself."""
-    contained = resource.get("contained", ())
-    known = (
-        {one.get("id") for one in contained if type(one) is dict} if type(contained) is list else set[Any]()
-    )
+    contained = resource.get("contained")
+    # What is contained may be wrong itself: an id may be anything here, so it is compared, not hashed.
+    known = [one.get("id") for one in contained if type(one) is dict] if type(contained) is list else []
     for owner in faults.local:
         id_ = owner["reference"][1:]
         if id_ and id_ not in known:
