@@ -26,7 +26,7 @@ from careloom.fhir.path.env import MAX_STEPS, Context, Env
 from careloom.fhir.path.equality import all_equal, all_equivalent, contains, equal, order
 from careloom.fhir.path.fault import execution_error, semantic_error
 from careloom.fhir.path.function import FUNCTIONS, SPECIALS, Eval, Function
-from careloom.fhir.path.navigate import chain, member
+from careloom.fhir.path.navigate import chain, member, plain_text
 from careloom.fhir.path.parser import CALENDAR
 from careloom.fhir.path.temporal import temporal
 from careloom.fhir.path.tree import (
@@ -78,7 +78,7 @@ def closure(node: Node) -> Eval:  # noqa: C901, PLR0911 - one for each kind of n
             build = type_test if operator == "is" else type_cast
             return build(_operand(operand), wanted_type(name, at))
         case Binary("=" | "!=" as operator, left, Literal("String", str() as text)):
-            return _folded(node, _equals_text(_operand(left), text, is_negated=operator == "!="))
+            return _folded(node, _equals_text(left, text, is_negated=operator == "!="))
         case Binary(operator, left, right):
             return _folded(node, _BINARY[operator](_operand(left), _operand(right)))
 
@@ -244,11 +244,16 @@ def _equality(*, is_negated: bool) -> Any:
     return build
 
 
-def _equals_text(left: Eval, text: str, *, is_negated: bool) -> Eval:
+def _equals_text(node: Node, text: str, *, is_negated: bool) -> Eval:
     """The equality that is asked most often, `use = 'official'`."""
+    left = _operand(node)
+    read = plain_text(node.name if isinstance(node, Member) and node.base is None else "")
     equals = _equality(is_negated=is_negated)(left, Constant([text]))
 
     def run(env: Env, this: Collection) -> Collection:
+        found = read(this[0]) if len(this) == 1 else None
+        if found is not None:
+            return TRUE if (found == text) != is_negated else FALSE
         items = left(env, this)
         if len(items) != 1:
             return equals(env, this)

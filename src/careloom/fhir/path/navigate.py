@@ -20,7 +20,7 @@ from careloom.fhir.path.types import (
     steps,
     steps_by_key,
 )
-from careloom.fhir.path.value import Collection, Node, Quantity
+from careloom.fhir.path.value import PLAIN, Collection, Node, Quantity
 
 Walk = Callable[[Collection], Collection]
 
@@ -47,6 +47,28 @@ def member(name: str) -> Walk:
         return found
 
     return walk
+
+
+def plain_text(name: str) -> Callable[[Any], str | None]:
+    """What reads the text under a name from a node at once; None where it is no single text, or takes more to say."""
+    keys: dict[str, str] = {}
+
+    def read(item: Any) -> str | None:
+        if type(item) is not Node:
+            return None
+        kind, value = item.type, item.value
+        key = keys.get(kind)
+        if key is None:
+            key = keys[kind] = _plain_key(kind, name)
+        found = value.get(key) if key and type(value) is dict else None
+        return found if type(found) is str else None
+
+    return read
+
+
+def _plain_key(kind: str, name: str) -> str:
+    found = steps(kind).get(name, ()) if kind and kind not in PRIMITIVES else ()
+    return found[0].key if len(found) == 1 and found[0].type in PLAIN and not found[0].is_many else ""
 
 
 def start(name: str) -> Walk:

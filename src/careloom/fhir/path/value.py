@@ -77,7 +77,7 @@ def system(item: Any) -> Any:
     value, kind = item.value, item.type
     if value is None:
         return item
-    if kind in _PLAIN:
+    if kind in PLAIN:
         return value
     convert = _CONVERSIONS.get(kind)
     return item if convert is None else convert(item)
@@ -133,12 +133,14 @@ def _untyped(node: Node) -> Any:
     return node if type(node.value) in {dict, list} else node.value
 
 
-_PLAIN = frozenset(
+PLAIN = frozenset(
     {
         "boolean", "integer", "positiveInt", "unsignedInt", "string", "code", "id", "markdown", "uri", "url",
         "canonical", "oid", "uuid", "base64Binary", "xhtml",
     }
 )  # fmt: skip
+"""Types whose JSON value is the System value."""
+
 _CONVERSIONS: dict[str, Callable[[Node], Any]] = {
     "": _untyped,
     "decimal": _decimal,
