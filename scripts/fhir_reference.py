@@ -58,6 +58,18 @@ a value of a patient.
 """
 
 
+SEARCH = """
+## Search parameters
+
+Beside them: `_count`, `_sort` by any of them, `_include` and `_revinclude` (`:iterate`, `*`), `_total`, `_has`, chains, `_type` on the
+system, and compartments (`Patient/7/Observation`, `Patient/7/*`). All modifiers of R4: `:exact`, `:contains`, `:text`, `:not`, `:in`,
+`:not-in`, `:above`, `:below`, `:missing`, `:identifier`, `:of-type`, `:Type`. A value set is known when it stands here or binds an
+element of R4. A quantity in a unit of UCUM finds those in every comparable unit. What an index only narrows down (words, texts
+beside codes, two values of one repetition) is looked at; a search that takes longer than 30 seconds ends with an outcome.
+
+"""
+
+
 def page() -> str:
     """The text of the page."""
     (rest,) = statement_of("http://localhost:8080/fhir", datetime(2026, 1, 1, tzinfo=UTC))["rest"]
@@ -73,7 +85,7 @@ def page() -> str:
             f"`{path.replace('{rtype:type}', 'TYPE').replace('{id}', 'ID')}`" for path in paths_of(name)
         )
         text += f"| ${name} | {where} | {', '.join(one.methods)} | `{one.right}` |\n"
-    text += "\n## Search parameters\n\nBeside them: `_count`, `_sort`, `_include`, `_revinclude`, `_total`, `_has`, chains.\n\n"
+    text += SEARCH
     common = set.intersection(*[_codes(one) for one in rest["resource"]])
     text += f"On every type: {_listed(sorted(common))}.\n\n| type | parameters |\n|---|---|\n"
     for one in rest["resource"]:

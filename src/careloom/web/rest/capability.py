@@ -11,6 +11,7 @@ from functools import cache
 from starlette.responses import Response
 
 from careloom import __version__
+from careloom.fhir.clause import is_known
 from careloom.fhir.facts import resource_types
 from careloom.fhir.instant import instant
 from careloom.fhir.resource import Resource, dumps
@@ -72,7 +73,7 @@ def _interactions() -> tuple[tuple[str, ...], tuple[str, ...]]:
 @cache
 def _of_type(rtype: str) -> Resource:
     known = sorted(parameters(rtype).values(), key=lambda one: one.code)
-    search = [one for one in known if one.is_indexed or one.type == "composite"]
+    search = [one for one in known if is_known(rtype, one.code)]
     references = [f"{rtype}:{one.code}" for one in search if one.type == "reference"]
     made: Resource = {
         "type": rtype,
@@ -88,7 +89,10 @@ def _of_type(rtype: str) -> Resource:
         "referencePolicy": ["literal", "logical"],
         "searchInclude": references,
         "searchRevInclude": _revincludes().get(rtype, []),
-        "searchParam": [{"name": one.code, "type": one.type} for one in search],
+        "searchParam": [
+            *({"name": one.code, "type": one.type} for one in search),
+            *({"name": name, "type": "special"} for name in ("_filter", "_list")),
+        ],
         "operation": [_operation(name) for name, one in operations().items() if _belongs(one, rtype)],
     }
     return {name: value for name, value in made.items() if value != []}
