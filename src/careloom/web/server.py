@@ -8,9 +8,7 @@ the database driver is synchronous. Whatever a handler raises becomes an answer 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from secrets import token_hex
 from typing import TYPE_CHECKING
@@ -33,6 +31,7 @@ from careloom.store.database import Database, is_transient
 from careloom.web import auth
 from careloom.web.assets import static
 from careloom.web.call import Call, Site
+from careloom.web.crew import Crew
 from careloom.web.errors import outcome, title_of
 from careloom.web.live import Live
 from careloom.web.packing import MAX_BODY, unpacked
@@ -67,7 +66,7 @@ def app(settings: Settings, database: Database, flow: Flow, roads: Sequence[Road
         Tokens(database),
         flow.clock,
     )
-    pool = ThreadPoolExecutor(THREADS, thread_name_prefix="web")
+    crew = Crew(THREADS, "web")
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
@@ -75,16 +74,16 @@ def app(settings: Settings, database: Database, flow: Flow, roads: Sequence[Road
         yield
         site.live.stop()
         site.audit.close()
-        pool.shutdown()
+        crew.close()
 
     async def lost(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
-        answer = await asyncio.get_running_loop().run_in_executor(pool, _astray, site, request, status)
+        answer = await crew.run(_astray, site, request, status)
         if status == 405:  # noqa: PLR2004
             answer.headers["Allow"] = ", ".join(sorted(allowed(roads, request.url.path)))
         return answer
 
-    routes = [Route(road.path, _endpoint(site, road, pool), methods=list(road.methods)) for road in roads]
+    routes = [Route(road.path, _endpoint(site, road, crew), methods=list(road.methods)) for road in roads]
     application = Starlette(
         routes=[*routes, Mount("/static", static)],
         middleware=[Middleware(Headers)],
@@ -145,7 +144,7 @@ def serve(settings: Settings, database: Database, flow: Flow) -> None:
     Server(app(settings, database, flow), settings).run()
 
 
-def _endpoint(site: Site, road: Road, pool: ThreadPoolExecutor) -> Endpoint:
+def _endpoint(site: Site, road: Road, crew: Crew) -> Endpoint:
     async def answer(request: Request) -> Response:
         try:
             has_body = request.method in {"POST", "PUT", "PATCH"}
@@ -155,7 +154,7 @@ def _endpoint(site: Site, road: Road, pool: ThreadPoolExecutor) -> Endpoint:
             return outcome(error.issues, 415 if error.issues[0].code == "not-supported" else 0)
         except ClientDisconnect:
             return Response(status_code=400)
-        return await asyncio.get_running_loop().run_in_executor(pool, _walk, site, road, request, body)
+        return await crew.run(_walk, site, road, request, body)
 
     return answer
 
