@@ -35,6 +35,7 @@ OPERATIONS: dict[str, str] = {
     "meta": "careloom.web.rest.operations.meta:meta",
     "meta-add": "careloom.web.rest.operations.meta_add:meta_add",
     "meta-delete": "careloom.web.rest.operations.meta_delete:meta_delete",
+    "versions": "careloom.web.rest.operations.versions:versions",
     "validate": "careloom.web.rest.operations.validate:validate",
 }
 """Operation of FHIR REST -> `f(call) -> Response`; its module says in OPERATION where it may be called."""

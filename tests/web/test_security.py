@@ -22,7 +22,7 @@ def test_a_road_without_a_declared_right_does_not_start() -> None:
 def test_every_road_declares_a_right_and_few_are_public() -> None:
     assert all(RIGHTS.issuperset(road.right.split("|")) for road in ROADS)
     public = {road.path for road in ROADS if road.right == PUBLIC}
-    assert public <= {"/sign-in", "/sign-in/demo", "/alive", "/fhir/metadata"}
+    assert public <= {"/sign-in", "/sign-in/demo", "/alive", "/fhir/metadata", "/fhir/$versions"}
 
 
 def test_no_two_roads_answer_the_same_request() -> None:

@@ -106,9 +106,16 @@ class Flow:
         """Ask a timer what is due now; return how many resources changed."""
         return run_timer(self.database, name, self.settings, self.clock())
 
-    def export(self, actor: Actor, url: str, scope: Scope, elements: tuple[str, ...] = ()) -> str:
+    def export(
+        self,
+        actor: Actor,
+        url: str,
+        scope: Scope,
+        elements: tuple[str, ...] = (),
+        filters: tuple[str, ...] = (),
+    ) -> str:
         """Begin a bulk export of the store as it is now; the id of the job."""
-        return begin_export(self._desk(actor), url, scope, elements)
+        return begin_export(self._desk(actor), url, scope, elements, filters)
 
     def import_ndjson(self, actor: Actor, url: str, body: bytes) -> str:
         """Begin an import of NDJSON; the id of the job."""

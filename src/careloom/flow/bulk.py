@@ -9,7 +9,7 @@ import msgspec
 
 from careloom.fhir.instant import instant
 from careloom.fhir.outcome import Issue, OutcomeError
-from careloom.flow.bulk_export import Export
+from careloom.flow.bulk_export import Export, filters_of
 from careloom.flow.bulk_import import Import
 from careloom.flow.interaction import Desk
 from careloom.store import events, jobs, snapshot
@@ -18,11 +18,14 @@ from careloom.store.audit import Access, record
 from careloom.store.event import Arrival
 
 
-def begin_export(desk: Desk, url: str, scope: snapshot.Scope, elements: tuple[str, ...]) -> str:
+def begin_export(
+    desk: Desk, url: str, scope: snapshot.Scope, elements: tuple[str, ...], filters: tuple[str, ...]
+) -> str:
     """Add the job of an export; what the actor may not see is not exported. Raises OutcomeError(forbidden)."""
     actor = desk.actor
     if not may(actor, "bulk"):
         raise OutcomeError(Issue("forbidden", "Your role may not export."))
+    filters_of(filters)
     with desk.database.connection() as connection:
         asked = Export(
             actor=actor.id,
@@ -34,6 +37,7 @@ def begin_export(desk: Desk, url: str, scope: snapshot.Scope, elements: tuple[st
             types=tuple(sorted(scope.types)),
             since=scope.since,
             elements=elements,
+            filters=filters,
             patients=None if scope.patients is None else tuple(scope.patients),
         )
         record(connection, Access(desk.now, actor.id, "operation", what="$export"))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -18,8 +18,12 @@ from typing import Any
 
 import msgspec
 
+from careloom.fhir.clause import Criterion
+from careloom.fhir.matching import matches
+from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import dumps
 from careloom.fhir.summary import with_elements
+from careloom.flow.references import search_of
 from careloom.settings import Settings
 from careloom.store import snapshot
 from careloom.store.actor import Actor
@@ -51,6 +55,8 @@ class Export:
     since: datetime | None = None
     elements: tuple[str, ...] = ()
     patients: tuple[str, ...] | None = None
+    filters: tuple[str, ...] = ()
+    """_typeFilter: `Type?search`; of a type that has some, a resource must meet one."""
 
     @property
     def scope(self) -> snapshot.Scope:
@@ -95,7 +101,10 @@ def step(connection: Connection, settings: Settings, job: Job, now: datetime) ->
     )
     found = snapshot.snapshot(connection, actor, export.at, export.scope, state.after, STEP)
     lines: dict[str, list[bytes]] = {}
+    filters = filters_of(export.filters)
     for stored in found:
+        if not stored.is_deleted and not _passes(filters.get(stored.rtype), stored):
+            continue
         name = DELETED if stored.is_deleted else stored.rtype
         lines.setdefault(name, []).append(_line(stored, export.elements))
     _append(folder_of(settings, job.id), state, lines)
@@ -103,6 +112,35 @@ def step(connection: Connection, settings: Settings, job: Job, now: datetime) ->
         state.after = found[-1].seq
     told: dict[str, Any] = msgspec.to_builtins(state)
     return Step(told, job.done + len(found), state.total, is_last=len(found) < STEP)
+
+
+def filters_of(texts: Sequence[str]) -> dict[str, list[tuple[Criterion, ...]]]:
+    """Type -> its filters. Raises OutcomeError for one that is no search, or looks beyond the resource itself."""
+    filters: dict[str, list[tuple[Criterion, ...]]] = {}
+    for text in texts:
+        rtype, _, condition = text.partition("?")
+        criteria = search_of(rtype, condition).criteria
+        own = tuple(one for one in criteria if isinstance(one, Criterion) and is_own(one))
+        if len(own) < len(criteria):
+            issue = Issue(
+                "not-supported", "A filter asks for elements of the resource itself.", "_typeFilter"
+            )
+            raise OutcomeError(issue)
+        filters.setdefault(rtype, []).append(own)
+    return filters
+
+
+def is_own(criterion: Criterion) -> bool:
+    """Whether the resource alone can answer: value sets, hierarchies and what others say of it are asked elsewhere."""
+    beyond = {"in", "not-in", "above", "below"}
+    return criterion.modifier not in beyond and criterion.parameter.type != "special"
+
+
+def _passes(filters: list[tuple[Criterion, ...]] | None, stored: Stored) -> bool:
+    if not filters:
+        return True
+    resource = stored.resource()
+    return any(all(matches(resource, one) for one in criteria) for criteria in filters)
 
 
 def _line(stored: Stored, elements: tuple[str, ...]) -> bytes:

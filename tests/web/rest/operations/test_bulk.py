@@ -199,3 +199,14 @@ def test_an_import_takes_what_it_can_and_names_what_it_cannot(
     packed = NDJSON | {"content-encoding": "gzip"}
     again = manifest(client, served, client.post("/$import", content=gzip.compress(body), headers=packed))
     assert again["error"][0]["count"] == 3
+
+
+def test_a_filter_lets_through_what_it_asks_for(client: httpx.Client, served: Any) -> None:
+    filters = "Observation?subject=Patient/p1,Observation?subject=Patient/p2&status=final"
+    query = {"_type": "Observation,Patient", "_typeFilter": [filters, "Patient?gender=male"]}
+    told = manifest(client, served, client.get("/$export", params=query, headers=ASYNC))
+    assert sorted(ids(lines(client, told, "Observation"))) == ["o1", "o2"]
+    assert [one["type"] for one in told["output"]] == ["Observation"]
+    for bad in ("Observation", "Observation?shoe=7", "Shoe?x=y", "Observation?subject:Patient.gender=male"):
+        refused = client.get("/$export", params={"_typeFilter": bad}, headers=ASYNC)
+        assert refused.status_code in {400, 404}, bad

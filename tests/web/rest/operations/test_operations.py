@@ -107,6 +107,10 @@ def test_validate_says_what_is_wrong_and_stores_nothing(client: httpx.Client) ->
 
 
 def test_validate_knows_the_profiles_that_were_stored(client: httpx.Client) -> None:
+    def element(path: str, least: int, **more: Any) -> dict[str, Any]:
+        base = {"path": path, "min": 0, "max": "*"}
+        return {"id": path, "path": path, "definition": "x", "min": least, "max": "*", "base": base, **more}
+
     profile = {
         "resourceType": "StructureDefinition",
         "id": "named",
@@ -119,22 +123,14 @@ def test_validate_knows_the_profiles_that_were_stored(client: httpx.Client) -> N
         "baseDefinition": "http://hl7.org/fhir/StructureDefinition/Patient",
         "derivation": "constraint",
         "snapshot": {
-            "element": [
-                {"id": "Patient", "path": "Patient", "min": 0, "max": "*"},
-                {
-                    "id": "Patient.name",
-                    "path": "Patient.name",
-                    "min": 1,
-                    "max": "*",
-                    "type": [{"code": "HumanName"}],
-                },
-            ]
+            "element": [element("Patient", 0), element("Patient.name", 1, type=[{"code": "HumanName"}])]
         },
     }
     patient = {"resourceType": "Patient", "meta": {"profile": ["urn:named"]}}
     before = client.post("/Patient/$validate", json=patient)
     assert before.json()["issue"][0]["severity"] == "warning"
-    assert client.post("/StructureDefinition", json=profile).status_code == 201
+    stored = client.post("/StructureDefinition", json=profile)
+    assert stored.status_code == 201, stored.text
     after = client.post("/Patient/$validate", json=patient)
     assert after.json()["issue"][0]["severity"] == "error"
 
@@ -187,3 +183,8 @@ def test_the_capability_statement_says_what_there_is(client: httpx.Client) -> No
     assert "Observation:subject" in patient["searchRevInclude"]
     told = client.post("/CapabilityStatement/$validate", json=statement).json()["issue"]
     assert [issue for issue in told if issue["severity"] == "error"] == []
+
+
+def test_the_version_of_fhir_is_told(client: httpx.Client) -> None:
+    told = client.get("/$versions", headers={"authorization": ""}).json()["parameter"]
+    assert {one["name"]: one["valueCode"] for one in told} == {"version": "4.0", "default": "4.0"}

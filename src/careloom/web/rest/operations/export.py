@@ -5,6 +5,7 @@ Room: web. Standard: https://hl7.org/fhir/uv/bulkdata/STU2/export.html
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 from starlette.responses import Response
@@ -27,7 +28,7 @@ OPERATION = Operation(
     right="bulk",
     definition="http://hl7.org/fhir/uv/bulkdata/OperationDefinition/export",
 )
-KNOWN = {"_outputFormat", "_since", "_type", "_elements", "_format", "_pretty"}
+KNOWN = {"_outputFormat", "_typeFilter", "_since", "_type", "_elements", "_format", "_pretty"}
 
 
 def export(call: Call) -> Response:
@@ -43,7 +44,10 @@ def export(call: Call) -> Response:
         raise OutcomeError(Issue("not-supported", "The files are application/fhir+ndjson.", "_outputFormat"))
     scope = Scope(_types(parameters), _since(parameters), _patients(call))
     elements = tuple(parameters.texts("_elements"))
-    return accepted(call, call.site.flow.export(call.who, _url(call), scope, elements))
+    # A comma between filters is told from one within a value by the type that follows it.
+    given = [str(value) for value in parameters.values.get("_typeFilter", [])]
+    filters = tuple(one for text in given for one in re.split(r",(?=[A-Z][A-Za-z]*\?)", text))
+    return accepted(call, call.site.flow.export(call.who, _url(call), scope, elements, filters))
 
 
 def _types(parameters: Parameters) -> list[str]:
