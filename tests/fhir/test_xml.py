@@ -286,6 +286,7 @@ def test_a_huge_document_costs_in_proportion_to_its_size() -> None:
         {"resourceType": "Patient", "name": [{"given": "a"}]},
         {"resourceType": "Patient", "name": [{"given": [None]}]},
         {"resourceType": "Patient", "name": ["x"]},
+        {"resourceType": "Patient", "name": [{"given": None}]},
         {"resourceType": "Patient", "extension": [{"url": 7}]},
         {"resourceType": "Patient", "contained": ["x"]},
         {"resourceType": "Observation", "valueQuantity": {"value": float("nan")}},

@@ -94,7 +94,7 @@ class _Writer:
             self._primitive(slot, values, siblings, depth)
             return
         given = [items for items in (values, siblings) if items is not None]
-        if not all(type(items) is list and len(items) == len(given[0]) for items in given):
+        if not given or not all(type(items) is list and len(items) == len(given[0]) for items in given):
             raise OutcomeError(Issue("structure", "Expected arrays of equal length.", slot.key))
         for index in range(len(given[0])):
             value, sibling = values and values[index], siblings and siblings[index]
