@@ -219,7 +219,11 @@ def written_meanwhile(database: Database, oracle: Oracle, shapes: Sequence[Shape
             found: list[str] = []
             cursor = ""
             while True:
-                pairs = [*shape.pairs, ("_count", "10"), *([("_cursor", cursor)] if cursor else [])]
+                pairs = [
+                    *shape.pairs,
+                    ("_count", str(max(10, len(expected) // 8))),
+                    *([("_cursor", cursor)] if cursor else []),
+                ]
                 # Each page is read in a transaction of its own, as a client reads it.
                 with database.connection() as connection:
                     page = Reader(connection, STATION).search(parse(shape.rtype, pairs, strict=True))
