@@ -172,3 +172,17 @@ def test_the_same_resource_twice_is_refused_in_a_transaction(client: httpx.Clien
         client, "transaction", entry("PUT", "Patient/seven", SEVEN), entry("DELETE", "Patient/seven")
     )
     assert answer.status_code == 409
+
+
+def test_an_operation_that_changes_something_is_not_run_within_a_bundle(client: httpx.Client) -> None:
+    place = client.post("/Patient", json=PATIENT).headers["location"].split("/fhir/")[1].split("/_history")[0]
+    meta = {"name": "meta", "valueMeta": {"tag": [{"system": "urn:x", "code": "kept"}]}}
+    adding = entry("POST", f"{place}/$meta-add", {"resourceType": "Parameters", "parameter": [meta]})
+    refused = post(client, "transaction", adding, entry("GET", place))
+    assert refused.status_code in {400, 422}
+    assert "called by itself" in refused.text
+    assert "kept" not in client.get(f"/{place}").text
+    assert client.post(
+        f"/{place}/$meta-add", json={"resourceType": "Parameters", "parameter": [meta]}
+    ).is_success
+    assert "kept" in client.get(f"/{place}").text

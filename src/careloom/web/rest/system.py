@@ -41,6 +41,9 @@ def _within(call: Call, entry: Entry, connection: Connection) -> Response:
     path, _, query = entry.url.partition("?")
     path = f"/fhir/{unquote(path)}".rstrip("/")
     road, parts = _road(path, entry.method)
+    if "/$" in path and "GET" not in road.methods:
+        # It would commit by itself, whatever became of the bundle.
+        raise OutcomeError(Issue("not-supported", "An operation that changes something is called by itself."))
     inner = replace(
         call,
         method=entry.method,
