@@ -5,10 +5,19 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from careloom.web.crew import Crew
+
+
+def run(asked: Coroutine[Any, Any, None]) -> None:
+    """In a thread of its own: in this one the loop of the browser's tests may run."""
+    with ThreadPoolExecutor(1) as one:
+        one.submit(asyncio.run, asked).result()
 
 
 def test_results_and_errors_come_back_to_who_awaits_them() -> None:
@@ -19,7 +28,7 @@ def test_results_and_errors_come_back_to_who_awaits_them() -> None:
             await crew.run(divmod, 7, 0)
         crew.close()
 
-    asyncio.run(ask())
+    run(ask())
 
 
 def test_so_many_run_at_the_same_time_and_the_loop_stays_free() -> None:
@@ -44,7 +53,7 @@ def test_so_many_run_at_the_same_time_and_the_loop_stays_free() -> None:
         assert ticks > 1
         crew.close()
 
-    asyncio.run(ask())
+    run(ask())
     assert max(most) == 3
 
 
@@ -60,4 +69,4 @@ def test_who_gave_up_waiting_disturbs_nobody() -> None:
         assert await crew.run(len, "abc") == 3
         crew.close()
 
-    asyncio.run(ask())
+    run(ask())

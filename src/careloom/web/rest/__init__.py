@@ -48,6 +48,7 @@ WRITE = "clinical.read"
 
 _SYSTEM = (
     _road("/fhir/metadata", PUBLIC, capability, "GET"),
+    _road("/fhir", "clinical.write", transaction, "POST", "transaction", "batch"),
     _road("/fhir/", "clinical.write", transaction, "POST"),
     _road("/fhir", READ, search_all, "GET", "search-system"),
     _road("/fhir/", READ, search_all, "GET"),
@@ -56,20 +57,20 @@ _SYSTEM = (
 )
 # What is asked all day comes first: a request tries the roads one after the other, at 3 us each.
 _FIRST = (
-    _road("/fhir/{rtype:type}/{id:id}", READ, read, "GET", "read"),
+    _road("/fhir/{rtype:type}/{id:id}", READ, read, "GET"),
     _road("/fhir/{rtype:type}", READ, search, "GET", "search-type"),
-    _road("/fhir", "clinical.write", transaction, "POST", "transaction", "batch"),
 )
 _INSTANCE = (
-    _road("/fhir/{rtype:type}/{id:id}/_history/{version}", READ, vread, "GET", "vread"),
-    _road("/fhir/{rtype:type}/{id:id}/_history", READ, instance_history, "GET", "history-instance"),
-    _road("/fhir/{rtype:type}/{id:id}", WRITE, update, "PUT", "update"),
-    _road("/fhir/{rtype:type}/{id:id}", WRITE, patch, "PATCH", "patch"),
-    _road("/fhir/{rtype:type}/{id:id}", WRITE, delete, "DELETE", "delete"),
+    _road("/fhir/{rtype:type}/{id}/_history/{version}", READ, vread, "GET", "vread"),
+    _road("/fhir/{rtype:type}/{id}/_history", READ, instance_history, "GET", "history-instance"),
+    _road("/fhir/{rtype:type}/{id}", READ, read, "GET", "read"),
+    _road("/fhir/{rtype:type}/{id}", WRITE, update, "PUT", "update"),
+    _road("/fhir/{rtype:type}/{id}", WRITE, patch, "PATCH", "patch"),
+    _road("/fhir/{rtype:type}/{id}", WRITE, delete, "DELETE", "delete"),
 )
 _COMPARTMENT = (
-    _road("/fhir/{rtype:type}/{id:id}/{member}", READ, search_compartment, "GET"),
-    _road("/fhir/{rtype:type}/{id:id}/{member}/_search", READ, search_compartment, "POST"),
+    _road("/fhir/{rtype:type}/{id}/{member}", READ, search_compartment, "GET"),
+    _road("/fhir/{rtype:type}/{id}/{member}/_search", READ, search_compartment, "POST"),
 )
 _TYPE = (
     _road("/fhir/{rtype:type}/_search", READ, search, "POST"),
@@ -87,9 +88,9 @@ _BULK = (
 )
 _TRAIL = (
     _road("/fhir/AuditEvent", "audit.read|clinical.read", trail.search_audit, "GET"),
-    _road("/fhir/AuditEvent/{id:id}", "audit.read|clinical.read", trail.read_audit, "GET"),
+    _road("/fhir/AuditEvent/{id}", "audit.read|clinical.read", trail.read_audit, "GET"),
     _road("/fhir/Provenance", READ, trail.search_provenance, "GET"),
-    _road("/fhir/Provenance/{id:id}", READ, trail.read_provenance, "GET"),
+    _road("/fhir/Provenance/{id}", READ, trail.read_provenance, "GET"),
 )
 _EVENTS = Road(path="/events", right="event.write", answer=take, methods=("POST",), speaks="outcome")
 
