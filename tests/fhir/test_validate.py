@@ -297,6 +297,7 @@ def test_any_json_is_valid_or_has_issues(value: Any) -> None:
         assert issue.severity == "error"
 
 
+@pytest.mark.conformance
 def test_every_official_example_is_valid(r4_examples: dict[str, bytes]) -> None:
     wrong = {name for name, raw in r4_examples.items() if validate(loads(raw))}
     assert len(r4_examples) >= 738

@@ -334,6 +334,7 @@ def test_a_broken_document_never_raises_anything_else(data: st.DataObject) -> No
         assert xml.loads(xml.dumps(resource)) == resource
 
 
+@pytest.mark.conformance
 def test_every_official_example_comes_back_from_xml(r4_examples: dict[str, bytes]) -> None:
     for name, raw in r4_examples.items():
         resource = loads(raw)

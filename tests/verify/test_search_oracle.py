@@ -22,6 +22,8 @@ from careloom.verify.search_oracle import (
 )
 from careloom.verify.shapes import Shape, Shapes
 
+pytestmark = pytest.mark.conformance
+
 
 @pytest.fixture
 def filled(database: Database) -> Database:
