@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import httpx
@@ -82,6 +83,8 @@ def test_the_trail_is_read_by_who_may_and_told_what_was_done(
         ]
         if ("read", "Patient/seven") in told:
             break
+        # The line of a read is written within 200 ms, beside the answer.
+        time.sleep(0.05)
     assert ("read", "Patient/seven") in told
     assert ("create", "Observation/o") in told
     assert ("update", "Patient/seven") in told
