@@ -9,14 +9,11 @@ The archive under the setting `conformance` is used.
 from __future__ import annotations
 
 import argparse
-import io
-import tarfile
 import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
-
-import zstandard
+from itertools import islice
 
 from careloom.fhir import bundle, xml
 from careloom.fhir.resource import loads
@@ -24,6 +21,7 @@ from careloom.fhir.searchparam import extract, parameters
 from careloom.fhir.validate import validate
 from careloom.settings import settings_from
 from careloom.store.body import kept_of_bytes, spliced
+from careloom.verify.archive import files
 
 ROUNDS = 15
 SLICE = 400
@@ -87,16 +85,7 @@ def cold_start() -> None:
 
 def bundles(count: int) -> list[bytes]:
     archive = settings_from().conformance / "patients" / "synthea-r4.tar.zst"
-    raw = zstandard.ZstdDecompressor(max_window_size=2**27).stream_reader(archive.read_bytes()).read()
-    found: list[bytes] = []
-    with tarfile.open(fileobj=io.BytesIO(raw)) as tar:
-        for member in tar:
-            content = tar.extractfile(member) if member.name.endswith(".json") else None
-            if content is not None:
-                found.append(content.read())
-            if len(found) == count:
-                break
-    return found
+    return [raw for _, raw in islice(files(archive), count)]
 
 
 if __name__ == "__main__":

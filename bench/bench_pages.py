@@ -13,13 +13,10 @@ from __future__ import annotations
 
 import argparse
 import http.client
-import io
 import json
 import os
 import statistics
-import subprocess
 import sys
-import tarfile
 import tempfile
 import threading
 import time
@@ -44,6 +41,7 @@ from careloom.store.database import Database
 from careloom.store.event import Arrival
 from careloom.store.read import Reader
 from careloom.store.server import ensure
+from careloom.verify.archive import files
 from careloom.web.security import SESSION
 from careloom.web.server import Server, app
 
@@ -109,11 +107,7 @@ def largest_bundle() -> bytes | None:
     archive = settings_from().conformance / "patients/synthea-r4.tar.zst"
     if not archive.exists():
         return None
-    plain = subprocess.run(["zstd", "-dc", str(archive)], check=True, capture_output=True).stdout
-    with tarfile.open(fileobj=io.BytesIO(plain)) as tar:
-        files = sorted((one for one in tar if one.name.endswith(".json")), key=lambda one: -one.size)[:40]
-        bundles = [member.read() for one in files if (member := tar.extractfile(one))]
-    return max(bundles, key=lambda body: body.count(b'"fullUrl"'))
+    return max((raw for _, raw in files(archive)), key=lambda body: body.count(b'"fullUrl"'))
 
 
 def told(flow: Flow, bundle: bytes) -> tuple[str, int]:

@@ -10,11 +10,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import io
 import random
 import statistics
-import subprocess
-import tarfile
 import tempfile
 import time
 import uuid
@@ -34,6 +31,7 @@ from careloom.store.commit import Origin, Write, commit
 from careloom.store.database import Connection, Database
 from careloom.store.read import Reader
 from careloom.store.server import ensure
+from careloom.verify.archive import files
 
 TABLES = ("res", "hist", "s_str", "s_qty", "s_dat", "s_second")
 ROUNDS = 200
@@ -69,13 +67,7 @@ def bodies(given: argparse.Namespace) -> Iterator[bytes]:
             yield path.read_bytes()
         return
     archive = settings_from().conformance / "patients/synthea-r4.tar.zst"
-    plain = subprocess.run(["zstd", "-dc", str(archive)], check=True, capture_output=True).stdout
-    with tarfile.open(fileobj=io.BytesIO(plain)) as tar:
-        names = sorted(name for name in tar.getnames() if name.endswith(".json"))[: given.bundles]
-        for name in names:
-            member = tar.extractfile(name)
-            if member:
-                yield member.read()
+    yield from (raw for _, raw in sorted(files(archive))[: given.bundles])
 
 
 def load(connection: Connection, raws: list[bytes], warm: int) -> None:

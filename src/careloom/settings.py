@@ -70,6 +70,15 @@ class Settings:
     """Processes that `load` uses; 0: one for each core."""
 
 
+def listed(text: str) -> list[str]:
+    """What a setting names that takes several with commas.
+
+    >>> listed("a, b,")
+    ['a', 'b']
+    """
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
 def settings_from(environment: Mapping[str, str] | None = None, **overrides: object) -> Settings:
     """Read settings from the environment; `overrides` (from the command line) win where they are not None.
 

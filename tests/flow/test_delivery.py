@@ -19,6 +19,7 @@ from careloom.store import outbox
 from careloom.store.blobs import Blobs
 from careloom.store.database import Database
 from careloom.store.event import Arrival, Receipt
+from careloom.store.turn import turn_held
 from careloom.verify.scratch import free_port
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -136,14 +137,14 @@ def test_a_pause_doubles_up_to_a_minute() -> None:
 
 
 def test_one_process_serves_a_destination_and_another_takes_over_when_it_ends(flow: Flow) -> None:
-    with outbox.turn_of(flow.database, "mllp://a:1") as first:
+    with turn_held(flow.database, "mllp://a:1") as first:
         assert first
         with (
-            outbox.turn_of(flow.database, "mllp://a:1") as second,
-            outbox.turn_of(flow.database, "mllp://b:1") as other,
+            turn_held(flow.database, "mllp://a:1") as second,
+            turn_held(flow.database, "mllp://b:1") as other,
         ):
             assert (second, other) == (False, True)
-    with outbox.turn_of(flow.database, "mllp://a:1") as third:
+    with turn_held(flow.database, "mllp://a:1") as third:
         assert third
 
 

@@ -8,13 +8,13 @@ from careloom.settings import settings_from
 from careloom.store.actor import STATION
 from careloom.store.database import Database
 from careloom.store.read import Reader
+from careloom.verify.archive import files
 from careloom.verify.oracle import Oracle
 from careloom.verify.search_oracle import (
     EXAMPLES,
     SYNTHEA,
     compared,
     examples,
-    files,
     fill,
     resources,
     written_meanwhile,
@@ -30,7 +30,7 @@ def filled(database: Database) -> Database:
     conformance = settings_from().conformance
     if not (conformance / SYNTHEA).exists() or not (conformance / EXAMPLES).exists():
         pytest.skip("the Synthea bundles or the R4 examples are not here; set CARELOOM_CONFORMANCE")
-    bundles = [raw for _, raw in files(conformance / SYNTHEA)][:4]
+    bundles = [raw for _, raw in sorted(files(conformance / SYNTHEA))[:4]]
     fill(database, bundles, examples(settings_from())[::3])
     return database
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -33,23 +33,6 @@ PATIENT: dict[str, Any] = {
 WEIGHT = b"""{"resourceType":"Observation","id":"w1","status":"final","code":{"text":"Weight"},
  "subject":{"reference":"Patient/p1"},"effectiveDateTime":"2026-01-02",
  "valueQuantity":{"value":70.500,"unit":"kg","system":"http://unitsofmeasure.org","code":"kg"}}"""
-
-
-@pytest.fixture
-def signed_in(served: Any) -> Iterator[Callable[[str], httpx.Client]]:
-    """`signed_in("nurse")`: a client with that role's session."""
-    clients: list[httpx.Client] = []
-
-    def enter(role: str) -> httpx.Client:
-        client = httpx.Client(base_url=served.url, headers={"Accept": "text/html"}, follow_redirects=True)
-        clients.append(client)
-        token = token_of(client.get("/sign-in").text)
-        client.post("/sign-in/demo", data={"csrf": token, "name": role, "next": "/"})
-        return client
-
-    yield enter
-    for client in clients:
-        client.close()
 
 
 def token_of(page: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from random import Random
@@ -22,23 +22,6 @@ from careloom.web.vitals import Point, thinned
 
 LOINC = "http://loinc.org"
 AWAKE = {"coding": [{"system": "http://snomed.info/sct", "code": "248234008"}], "text": "Alert"}
-
-
-@pytest.fixture
-def visit(served: Any) -> Iterator[Callable[[str], httpx.Client]]:
-    """`visit("nurse")`: a client that is signed in as that role."""
-    clients: list[httpx.Client] = []
-
-    def signed_in(role: str) -> httpx.Client:
-        client = httpx.Client(base_url=served.url, headers={"Accept": "text/html"}, follow_redirects=True)
-        clients.append(client)
-        page = client.get("/sign-in").text
-        client.post("/sign-in/demo", data={"csrf": token_of(page), "name": role, "next": "/"})
-        return client
-
-    yield signed_in
-    for client in clients:
-        client.close()
 
 
 def token_of(page: str) -> str:
@@ -139,18 +122,18 @@ def ill(name: str) -> list[dict[str, Any]]:
 
 
 def test_the_statements_of_a_page_are_counted(
-    served: Any, visit: Callable[[str], httpx.Client], statements: Callable[..., int]
+    served: Any, signed_in: Callable[[str], httpx.Client], statements: Callable[..., int]
 ) -> None:
     told(served, patient("p1"))
-    nurse = visit("nurse")
+    nurse = signed_in("nurse")
     # A session, the record, the banner, and a question for each list at least.
     assert statements(lambda: nurse.get("/patients/p1")) >= 10
 
 
 def test_a_longer_worklist_asks_the_store_no_more_than_a_short_one(
-    served: Any, visit: Callable[[str], httpx.Client], statements: Callable[..., int]
+    served: Any, signed_in: Callable[[str], httpx.Client], statements: Callable[..., int]
 ) -> None:
-    nurse = visit("nurse")
+    nurse = signed_in("nurse")
     told(served, *ill("p1"), *ill("p2"))
     few = statements(lambda: nurse.get("/worklist"))
     told(served, *(one for n in range(3, 23) for one in ill(f"p{n}")))
@@ -159,9 +142,9 @@ def test_a_longer_worklist_asks_the_store_no_more_than_a_short_one(
 
 
 def test_a_longer_list_of_patients_asks_the_store_no_more_than_a_short_one(
-    served: Any, visit: Callable[[str], httpx.Client], statements: Callable[..., int]
+    served: Any, signed_in: Callable[[str], httpx.Client], statements: Callable[..., int]
 ) -> None:
-    nurse = visit("nurse")
+    nurse = signed_in("nurse")
     told(served, patient("p1"))
     few = statements(lambda: nurse.get("/patients"))
     told(served, *(patient(f"p{n}") for n in range(2, 30)))
@@ -169,18 +152,20 @@ def test_a_longer_list_of_patients_asks_the_store_no_more_than_a_short_one(
 
 
 def test_the_worklist_says_where_the_patient_lies_when_it_was_measured_and_what_each_value_weighs(
-    served: Any, visit: Callable[[str], httpx.Client]
+    served: Any, signed_in: Callable[[str], httpx.Client]
 ) -> None:
     told(served, *ill("p1"))
-    page = visit("nurse").get("/worklist").text
+    page = signed_in("nurse").get("/worklist").text
     assert "Ward 3 bed p1" in page
     assert re.search(r"Respiration rate <a [^>]+>26 /min</a> <span class=\"muted\">\+3</span>", page)
     assert re.search(r"measured \d\d-\w{3}-\d{4} \d\d:\d\d", page)
 
 
-def test_no_task_is_out_of_reach_however_many_wait(served: Any, visit: Callable[[str], httpx.Client]) -> None:
+def test_no_task_is_out_of_reach_however_many_wait(
+    served: Any, signed_in: Callable[[str], httpx.Client]
+) -> None:
     told(served, *(one for n in range(45) for one in ill(f"p{n}")))
-    nurse = visit("nurse")
+    nurse = signed_in("nurse")
     first = nurse.get("/worklist")
     assert "1 to 30 of 45 shown" in first.text
     second = nurse.get(re.search(r'href="([^"]+)">Next', first.text)[1].replace("&amp;", "&"))
@@ -189,10 +174,10 @@ def test_no_task_is_out_of_reach_however_many_wait(served: Any, visit: Callable[
 
 
 def test_a_task_is_owned_by_a_person_and_not_by_an_account(
-    served: Any, visit: Callable[[str], httpx.Client]
+    served: Any, signed_in: Callable[[str], httpx.Client]
 ) -> None:
     told(served, *ill("p1"))
-    nurse = visit("nurse")
+    nurse = signed_in("nurse")
     page = nurse.get("/worklist").text
     act = re.search(r'action="(/tasks/[^"]+/acknowledge)"', page)[1]
     after = nurse.post(act, data={"csrf": token_of(page), "next": "/worklist?show=mine"}).text
@@ -201,16 +186,16 @@ def test_a_task_is_owned_by_a_person_and_not_by_an_account(
     assert re.search(r"Acknowledged\.</span><span class=\"small muted\">Amina Haddad", history)
 
 
-def test_the_vitals_table_tells_consciousness(served: Any, visit: Callable[[str], httpx.Client]) -> None:
+def test_the_vitals_table_tells_consciousness(served: Any, signed_in: Callable[[str], httpx.Client]) -> None:
     told(served, *ill("p1"))
-    page = visit("nurse").get("/patients/p1/vitals").text
+    page = signed_in("nurse").get("/patients/p1/vitals").text
     assert '<th scope="col" class="num">Consciousness</th>' in page
     assert re.search(r'<a class="val" href="/messages/[^"]+">Alert</a>', page)
     assert "Consciousness: latest Alert on" in page
 
 
 def test_the_timeline_passes_nothing_over_where_one_kind_is_crowded(
-    served: Any, visit: Callable[[str], httpx.Client], monkeypatch: pytest.MonkeyPatch
+    served: Any, signed_in: Callable[[str], httpx.Client], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from careloom.web.pages import timeline
 
@@ -225,7 +210,7 @@ def test_the_timeline_passes_nothing_over_where_one_kind_is_crowded(
         "recordedDate": "2026-03-01T08:02:30Z",
     }
     told(served, patient("p1"), problem, *pulses)
-    nurse = visit("nurse")
+    nurse = signed_in("nurse")
     lines: list[str] = []
     path = "/patients/p1/timeline"
     while path:
@@ -237,7 +222,7 @@ def test_the_timeline_passes_nothing_over_where_one_kind_is_crowded(
 
 
 def test_every_result_is_reached_page_by_page_and_each_page_stays_small(
-    served: Any, visit: Callable[[str], httpx.Client]
+    served: Any, signed_in: Callable[[str], httpx.Client]
 ) -> None:
     begin = datetime(2025, 1, 1, tzinfo=UTC)
     results = [
@@ -248,7 +233,7 @@ def test_every_result_is_reached_page_by_page_and_each_page_stays_small(
     for one in results:
         del one["category"]
     told(served, patient("p1"), *results)
-    nurse = visit("nurse")
+    nurse = signed_in("nurse")
     found: list[str] = []
     path = "/patients/p1/results"
     while path:
@@ -261,17 +246,17 @@ def test_every_result_is_reached_page_by_page_and_each_page_stays_small(
     assert set(found) == {one["id"] for one in results}
 
 
-def test_a_message_without_a_ledger_says_why(served: Any, visit: Callable[[str], httpx.Client]) -> None:
+def test_a_message_without_a_ledger_says_why(served: Any, signed_in: Callable[[str], httpx.Client]) -> None:
     told(served, patient("p1"))
     served.flow.accept(Arrival("ehr", "hl7v2", b"MSH|^~\\&|EHR\rnothing", "M1"))
-    engineer = visit("integration")
+    engineer = signed_in("integration")
     assert "each resource is kept as it came" in engineer.get("/messages/1").text
     assert "No ledger: the message was not mapped." in engineer.get("/messages/2").text
     assert ">None<" not in engineer.get("/messages/2").text
 
 
 def test_a_long_ledger_is_told_whole_in_parts_and_opens_where_it_was_asked(
-    served: Any, visit: Callable[[str], httpx.Client], monkeypatch: pytest.MonkeyPatch
+    served: Any, signed_in: Callable[[str], httpx.Client], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from careloom.web.pages import message
 
@@ -283,7 +268,7 @@ def test_a_long_ledger_is_told_whole_in_parts_and_opens_where_it_was_asked(
         b"OBX|1|NM|2823-3^Potassium^LN||5.9|mmol/L|3.5-5.1|H|||F|||20260101120000\r"
     )
     served.flow.accept(Arrival("lab", "hl7v2", body, "M1"))
-    engineer = visit("integration")
+    engineer = signed_in("integration")
     page = engineer.get("/messages/1").text
     said = re.search(r"lines 1 to 10 of (\d+)", page)
     lines: list[str] = []
@@ -300,11 +285,11 @@ def test_a_long_ledger_is_told_whole_in_parts_and_opens_where_it_was_asked(
 
 
 def test_a_sender_s_key_is_sought_without_standing_in_an_address(
-    served: Any, visit: Callable[[str], httpx.Client]
+    served: Any, signed_in: Callable[[str], httpx.Client]
 ) -> None:
     told(served, patient("p1"))
     served.flow.accept(Arrival("ehr", "hl7v2", b"MSH|^~\\&|EHR\rnothing", "Hyatt-77"))
-    engineer = visit("integration")
+    engineer = signed_in("integration")
     page = engineer.get("/messages").text
     found = engineer.post("/messages", data={"csrf": token_of(page), "key": "hyatt"})
     assert re.findall(r'<tr data-row="(\d+)"', found.text) == ["2"]
@@ -326,7 +311,7 @@ def test_thinning_keeps_the_ends_and_every_extreme_and_no_more_than_the_screen_h
 
 
 def test_a_page_of_vitals_says_since_when_it_tells_all(
-    served: Any, visit: Callable[[str], httpx.Client], monkeypatch: pytest.MonkeyPatch
+    served: Any, signed_in: Callable[[str], httpx.Client], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begin = datetime(2026, 1, 1, tzinfo=UTC)
     told(
@@ -334,7 +319,7 @@ def test_a_page_of_vitals_says_since_when_it_tells_all(
         patient("p1"),
         *(vital("p1", "8867-4", 60, "/min", begin + timedelta(days=n)) for n in range(12)),
     )
-    nurse = visit("nurse")
+    nurse = signed_in("nurse")
     assert "measurements are shown" not in nurse.get("/patients/p1/vitals?span=all").text
     monkeypatch.setattr("careloom.web.pages.vitals.MOST", 10)
     page = nurse.get("/patients/p1/vitals?span=all").text

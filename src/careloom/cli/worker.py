@@ -5,7 +5,6 @@ Room: cli.
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import sys
@@ -19,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from careloom.demo import hospital
 from careloom.fhir.outcome import OutcomeError
+from careloom.fhir.resource import calm_collector
 from careloom.flow import Flow, engine
 from careloom.logs import configure
 from careloom.settings import Settings, settings_from
@@ -51,9 +51,7 @@ def worker(name: str, people: int, seed: int, speed: float) -> None:
         _run_hospital(settings, database, people, seed, speed)
         return
     flow = Flow(database, settings)
-    # What is read from JSON holds no cycles: it is freed without the collector, which would only walk over it.
-    gc.freeze()
-    gc.set_threshold(100_000, 20, 20)
+    calm_collector()
     if name == "web":
         server.serve(settings, database, flow)
     else:

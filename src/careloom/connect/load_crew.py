@@ -9,7 +9,6 @@ themselves, since their pipes end.
 
 from __future__ import annotations
 
-import gc
 import multiprocessing
 import signal
 import time
@@ -26,6 +25,7 @@ from typing import Any, Self, cast
 from careloom.connect.ack import verdict_of
 from careloom.connect.sources import Item
 from careloom.fhir.outcome import Issue, OutcomeError
+from careloom.fhir.resource import calm_collector
 from careloom.store.event import Arrival, Receipt
 
 MakeAccept = str | Callable[[], AbstractContextManager[Callable[[Arrival], Receipt]]]
@@ -176,9 +176,7 @@ def work(pipe: Connection, make_accept: MakeAccept) -> None:
             with suppress(BrokenPipeError, ConnectionResetError):
                 pipe.send(reason)
             return
-        # What is read from JSON holds no cycles: it is freed without the collector, which would only walk over it.
-        gc.freeze()
-        gc.set_threshold(100_000, 20, 20)
+        calm_collector()
         answers: list[Receipt | str] | Away = []
         with suppress(EOFError, BrokenPipeError, ConnectionResetError):
             while True:

@@ -18,7 +18,7 @@ import msgspec
 
 from careloom.fhir.facts import facts, resource_types
 from careloom.fhir.outcome import Issue, OutcomeError
-from careloom.fhir.resource import minify
+from careloom.fhir.resource import Head, head_of, minify
 
 METHODS = ("DELETE", "POST", "PUT", "PATCH", "GET", "HEAD")
 _ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3, "HEAD": 3}
@@ -94,13 +94,7 @@ class _RawBundle(msgspec.Struct):
     entry: list[_RawEntry] = []
 
 
-class _Head(msgspec.Struct):
-    resourceType: str = ""  # noqa: N815
-    id: str = ""
-
-
 _bundle_decoder = msgspec.json.Decoder(_RawBundle)
-_head_decoder = msgspec.json.Decoder(_Head)
 
 
 def read(raw: bytes) -> Bundle:
@@ -225,10 +219,10 @@ def _plain_slashes(body: bytes) -> bytes:
 
 def _entry(index: int, raw: _RawEntry, issues: list[Issue]) -> Entry:
     body = bytes(raw.resource) or None
-    head = _Head()
+    head = Head()
     if body is not None:
         try:
-            head = _head_decoder.decode(body)
+            head = head_of(body)
         except msgspec.ValidationError as error:
             where = f"Bundle.entry[{index}].resource"
             issues.append(Issue("structure", "The resource is not valid: " + str(error), where))

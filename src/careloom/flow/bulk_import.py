@@ -26,7 +26,7 @@ from careloom.store import events
 from careloom.store.actor import Actor
 from careloom.store.blobs import Blobs
 from careloom.store.commit import Origin
-from careloom.store.database import Connection
+from careloom.store.database import Connection, is_transient
 from careloom.store.jobs import Job, Step
 
 STEP = 1_000
@@ -94,7 +94,7 @@ def _taken(
             state.changed += commit_entries(connection, entries, actor, origin, "import")
             return []
     except OutcomeError as error:
-        if any(issue.code == "transient" for issue in error.issues):
+        if is_transient(error):
             raise
     issues: list[Issue] = []
     for number, line in numbered:
@@ -102,7 +102,7 @@ def _taken(
             with connection.transaction():
                 state.changed += commit_entries(connection, [_entry(number, line)], actor, origin, "import")
         except OutcomeError as error:
-            if any(issue.code == "transient" for issue in error.issues):
+            if is_transient(error):
                 raise
             state.refused += 1
             first = error.issues[0]

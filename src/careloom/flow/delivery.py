@@ -14,12 +14,13 @@ from datetime import datetime, timedelta
 import structlog
 
 from careloom.connect.deliver import Courier
-from careloom.settings import Settings
+from careloom.settings import Settings, listed
 from careloom.store import events, outbox
 from careloom.store.actor import STATION
 from careloom.store.blobs import Blobs
 from careloom.store.database import Database
 from careloom.store.outbox import Parcel
+from careloom.store.turn import turn_held
 
 log = structlog.get_logger()
 
@@ -34,7 +35,7 @@ def destinations_of(settings: Settings) -> list[str]:
     >>> destinations_of(Settings(forward_to="mllp://a:1, mllp://b:2"))
     ['mllp://a:1', 'mllp://b:2']
     """
-    return [name.strip() for name in settings.forward_to.split(",") if name.strip()]
+    return listed(settings.forward_to)
 
 
 def serve(
@@ -48,7 +49,7 @@ def serve(
     blobs = Blobs(settings.home / "blobs")
     with Courier(destination) as courier, database.listen(outbox.CHANNEL) as bell:
         while not leaving.is_set():
-            with outbox.turn_of(database, destination) as is_ours:
+            with turn_held(database, f"deliver to {destination}") as is_ours:
                 while is_ours and not leaving.is_set():
                     pause_s = deliver_next(database, blobs, courier, destination, clock())
                     if pause_s is None:

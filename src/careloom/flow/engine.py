@@ -46,7 +46,12 @@ def run(settings: Settings, flow: Flow, leaving: threading.Event) -> None:
         _thread("audit", lambda: audit.seal_until(flow.database, leaving), failures, leaving),
     ]
     threads += [
-        _thread("forward", partial(_deliver, settings, flow, name, leaving), failures, leaving)
+        _thread(
+            "forward",
+            partial(delivery.serve, flow.database, settings, name, leaving, flow.clock),
+            failures,
+            leaving,
+        )
         for name in destinations_of(settings)
     ]
     if settings.mllp_port:
@@ -86,10 +91,6 @@ def _listen(settings: Settings, flow: Flow, leaving: threading.Event) -> None:
     tls = mllp.tls_context(Path(settings.mllp_tls_cert)) if settings.mllp_tls_cert else None
     with mllp.listening(settings.host, settings.mllp_port, flow.accept, source=settings.mllp_source, tls=tls):
         leaving.wait()
-
-
-def _deliver(settings: Settings, flow: Flow, destination: str, leaving: threading.Event) -> None:
-    delivery.serve(flow.database, settings, destination, leaving, flow.clock)
 
 
 def _stations(flow: Flow, leaving: threading.Event) -> None:

@@ -12,7 +12,7 @@ import msgspec
 from careloom.fhir import bundle as bundles
 from careloom.fhir.bundle import Entry
 from careloom.fhir.outcome import Issue, OutcomeError
-from careloom.fhir.resource import minify
+from careloom.fhir.resource import head_of, minify
 from careloom.flow.guides import NO_DEMAND, Demand
 from careloom.flow.interaction import AGENT
 from careloom.flow.transaction import commit_entries
@@ -21,14 +21,6 @@ from careloom.store.commit import Origin
 from careloom.store.database import Connection
 from careloom.store.event import Event
 from careloom.store.ledger import Conversion
-
-
-class _Head(msgspec.Struct):
-    resourceType: str = ""  # noqa: N815 - the name in JSON
-    id: str = ""
-
-
-_head = msgspec.json.Decoder(_Head)
 
 
 def commit_file(
@@ -47,14 +39,14 @@ def _entries(event: Event) -> list[Entry]:
         lines = [line for line in event.body.split(b"\n") if line.strip()]
         return [entry_of(index, line) for index, line in enumerate(lines)]
     alone = entry_of(0, event.body)
-    return list(bundles.read(event.body).entries) if alone.rtype == "Bundle" else [alone]
+    return list(bundles.read(alone.body or b"").entries) if alone.rtype == "Bundle" else [alone]
 
 
 def entry_of(index: int, raw: bytes) -> Entry:
     """One resource as an entry without a request. Raises OutcomeError(structure)."""
     body = minify(raw)
     try:
-        head = _head.decode(body)
+        head = head_of(body)
     except msgspec.DecodeError:
         raise OutcomeError(
             Issue("structure", f"Item {index + 1} is not a resource, a JSON object.")

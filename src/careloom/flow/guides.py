@@ -14,7 +14,7 @@ from careloom.fhir.facts import resource_types
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.profile import Profiles, definitions
 from careloom.fhir.resource import Resource
-from careloom.settings import Settings
+from careloom.settings import Settings, listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,24 +60,20 @@ def demand_of(settings: Settings) -> Demand:
 
 @lru_cache(maxsize=8)
 def _profiles(guides: str) -> Profiles:
-    return Profiles(one for name in _names(guides) for one in definitions(_read(name)))
+    return Profiles(one for name in listed(guides) for one in definitions(_read(name)))
 
 
 @lru_cache(maxsize=8)
 def _demand(guides: str, required: str) -> Demand:
     profiles = _profiles(guides)
     by_type: dict[str, tuple[str, ...]] = {}
-    for pair in _names(required):
+    for pair in listed(required):
         rtype, _, url = (part.strip() for part in pair.partition("="))
         if rtype not in resource_types() or url not in profiles:
             text = f"CARELOOM_REQUIRED_PROFILES: {pair} is not Type=profile of a guide in CARELOOM_GUIDES."
             raise OutcomeError(Issue("not-found", text))
         by_type[rtype] = (*by_type.get(rtype, ()), url)
     return Demand(profiles, by_type)
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _read(name: str) -> bytes:

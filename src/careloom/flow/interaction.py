@@ -14,7 +14,7 @@ import msgspec
 
 from careloom.fhir.bundle import Entry
 from careloom.fhir.outcome import Issue, OutcomeError
-from careloom.fhir.resource import minify
+from careloom.fhir.resource import Head, head_of, minify
 from careloom.flow.guides import NO_DEMAND, Demand
 from careloom.flow.retry import retried
 from careloom.flow.writes import ALONE, require_right, written
@@ -52,14 +52,6 @@ class Guard:
 NO_GUARD = Guard()
 
 
-class _Head(msgspec.Struct):
-    resourceType: str = ""  # noqa: N815 - the name in JSON
-    id: str = ""
-
-
-_head = msgspec.json.Decoder(_Head)
-
-
 def interact(
     desk: Desk, method: str, url: str, body: bytes = b"", guard: Guard = NO_GUARD
 ) -> Committed | None:
@@ -88,7 +80,7 @@ def interact(
 
 def _entry(method: str, url: str, body: bytes, guard: Guard) -> Entry:
     rtype, _, id_ = url.partition("?")[0].partition("/")
-    head = _Head()
+    head = Head()
     if method in {"POST", "PUT"}:
         body = minify(body)
         head = _head_of(body)
@@ -112,9 +104,9 @@ def _entry(method: str, url: str, body: bytes, guard: Guard) -> Entry:
     )
 
 
-def _head_of(body: bytes) -> _Head:
+def _head_of(body: bytes) -> Head:
     try:
-        return _head.decode(body)
+        return head_of(body)
     except msgspec.DecodeError:
         text = "The body must be one resource: a JSON object with a resourceType."
         raise OutcomeError(Issue("structure", text)) from None

@@ -14,6 +14,7 @@ from careloom.fhir.facts import facts, resource_types
 from careloom.fhir.searchparam import parameters
 from careloom.store.actor import Actor
 from careloom.store.condition import Condition, all_of, any_of, equals, overlaps
+from careloom.store.current import current
 from careloom.store.database import Connection
 from careloom.store.fetch import fetch
 from careloom.store.hashes import COMPARTMENT_SALT, hash64, salt
@@ -92,8 +93,4 @@ def by_reference(connection: Connection, actor: Actor, references: Iterable[str]
     keys = sorted({hash64(reference) for reference in references})
     if not keys:
         return []
-    where = all_of([equals("r.key", keys), Condition("not r.is_deleted"), visible(actor)])
-    rows = fetch(
-        connection, f"select {FIELDS} from res r where {where.sql} order by r.rid".encode(), where.values
-    )
-    return stored_of(connection, rows)
+    return sorted(current(connection, actor, equals("r.key", keys)), key=lambda stored: stored.seq)

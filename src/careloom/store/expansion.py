@@ -15,13 +15,13 @@ from careloom.fhir.resource import Resource
 from careloom.fhir.searchelement import elements
 from careloom.fhir.searchparam import SearchParameter, parameters
 from careloom.store.actor import STATION, Actor
-from careloom.store.condition import Condition, all_of, any_of, equals, overlaps
+from careloom.store.condition import Condition, all_of, equals, overlaps
+from careloom.store.current import current
 from careloom.store.hashes import hash64, salt, uri_entry
 from careloom.store.look import Look
 from careloom.store.resource_type import RESOURCE_TYPES, number_of
-from careloom.store.stored import FIELDS, Stored, stored_of
+from careloom.store.stored import Stored
 from careloom.store.terminology import Coding, above, below, codes_of
-from careloom.store.visible import visible
 
 PART_OF = ("partof", "part-of")
 """Names of the parameters that make a hierarchy of resources."""
@@ -123,16 +123,9 @@ def _part_of(rtype: str) -> SearchParameter | None:
 
 
 def _by_keys(look: Look, actor: Actor, names: list[int]) -> list[Stored]:
-    return _read(look, actor, equals("r.key", names))
+    return current(look.connection, actor, equals("r.key", names))
 
 
 def _where(look: Look, actor: Actor, rtype: str, condition: Condition) -> list[Stored]:
-    return _read(look, actor, all_of([Condition("r.rtype = %s", (number_of(rtype),)), condition]))
-
-
-def _read(look: Look, actor: Actor, condition: Condition) -> list[Stored]:
-    where = all_of([Condition("not r.is_deleted"), visible(actor), any_of([condition])])
-    sql = f"select {FIELDS} from res r where {where.sql}"
-    return stored_of(
-        look.connection, look.connection.execute(sql.encode(), where.values, binary=True).fetchall()
-    )
+    of_type = Condition("r.rtype = %s", (number_of(rtype),))
+    return current(look.connection, actor, all_of([of_type, condition]))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import msgspec
 
@@ -20,12 +19,12 @@ from careloom.fhir.searchparam import SearchParameter, parameters
 from careloom.store.actor import Actor
 from careloom.store.canonical import addresses_of, by_canonical, canonicals_in, is_canonical, means
 from careloom.store.condition import NEVER, Condition, all_of, any_of, equals, overlaps
+from careloom.store.current import current
 from careloom.store.database import Connection
 from careloom.store.fetch import fetch
 from careloom.store.hashes import hash64, salt
 from careloom.store.resource_type import RESOURCE_TYPES, columns_of, number_of
-from careloom.store.stored import FIELDS, Stored, stored_of
-from careloom.store.visible import visible
+from careloom.store.stored import Stored
 
 MAX_INCLUDED = 5_000
 """More than this beside one page is refused, rather than cut off silently."""
@@ -122,9 +121,8 @@ def _canonical(include: Include, source: Stored) -> Iterator[Condition]:
 
 def _entries(connection: Connection, sources: Sequence[Stored]) -> dict[int, frozenset[int]]:
     """Of each rid its `ix`, and the key of its Patient."""
-    rows: list[tuple[Any, ...]] = connection.execute(
-        "select rid, pat, ix from res where rid = any(%s)", [[source.seq for source in sources]], binary=True
-    ).fetchall()
+    sql = b"select rid, pat, ix from res where rid = any(%s)"
+    rows = fetch(connection, sql, [[source.seq for source in sources]])
     return {rid: frozenset(ix if pat is None else [pat, *ix]) for rid, pat, ix in rows}
 
 
@@ -168,6 +166,4 @@ def _refers(parameter: SearchParameter, rtype: str, targets: Sequence[Stored]) -
 def _read(connection: Connection, actor: Actor, conditions: Sequence[Condition]) -> list[Stored]:
     if not conditions:
         return []
-    where = all_of([Condition("not r.is_deleted"), visible(actor), any_of(conditions)])
-    sql = f"select {FIELDS} from res r where {where.sql} limit {MAX_INCLUDED + 1}"
-    return stored_of(connection, fetch(connection, sql.encode(), where.values))
+    return current(connection, actor, any_of(conditions), MAX_INCLUDED + 1)

@@ -9,20 +9,15 @@ of it. A kill between sending and writing sends once more: a receiver knows a me
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import blake2b
 from typing import Literal
 
-from careloom.store.database import Connection, Database, connect
+from careloom.store.database import Connection
 
 CHANNEL = "careloom_outbox"
 """NOTIFY channel: there is something to deliver."""
-
-TURN = 4_214_050
-"""An arbitrary number: the class of the advisory lock that whoever serves a destination holds."""
 
 ParcelStatus = Literal["waiting", "delivered", "refused"]
 
@@ -105,18 +100,3 @@ def deliveries(connection: Connection, event_id: int) -> list[Delivery]:
     """What became of an Event at each destination."""
     sql = "select destination, status, answer, attempts, tried from outbox where event_id = %s order by id"
     return [Delivery(*row) for row in connection.execute(sql, [event_id])]
-
-
-@contextmanager
-def turn_of(database: Database, destination: str) -> Generator[bool]:
-    """True while this process alone serves the destination; False if another one does."""
-    digest = blake2b(destination.encode(), digest_size=4).digest()
-    number = int.from_bytes(digest, "big", signed=True)
-    # A connection of its own: the lock lasts as long as it does, and ends with the process.
-    connection = connect(database.url)
-    try:
-        connection.autocommit = True
-        [(is_ours,)] = connection.execute("select pg_try_advisory_lock(%s, %s)", [TURN, number]).fetchall()
-        yield is_ours
-    finally:
-        connection.close()

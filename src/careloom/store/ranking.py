@@ -18,6 +18,7 @@ from careloom.fhir.query import Sort
 from careloom.fhir.resource import Resource
 from careloom.fhir.searchelement import Element, elements
 from careloom.fhir.searchparam import SearchParameter
+from careloom.store.fetch import fetch
 from careloom.store.look import Look, chunks
 from careloom.store.place import Place
 from careloom.store.rows import Branch, Rows
@@ -130,6 +131,6 @@ def _read(sort: Sort, text: str) -> Any:
 
 def _read_again(look: Look, shown: Sequence[_Row]) -> list[Stored]:
     sql = f"select {FIELDS} from res r where r.rid = any(%s)"
-    rows = look.connection.execute(sql.encode(), [[row.rid for row in shown]], binary=True).fetchall()
+    rows = fetch(look.connection, sql.encode(), [[row.rid for row in shown]])
     found = {stored.seq: stored for stored in stored_of(look.connection, rows)}
     return [found[row.rid] for row in shown if row.rid in found]

@@ -112,11 +112,7 @@ class Reader:
 
         Raises OutcomeError(invalid) for a cursor that this did not give.
         """
-        conditions = which.conditions()
-        if rtype:
-            conditions.append(Condition("r.rtype = %s", (number_of(rtype),)))
-        if id_:
-            conditions.append(Condition("r.key = %s and r.id = %s", (hash64(f"{rtype}/{id_}"), id_)))
+        conditions = _of_history(rtype, id_, which)
         if cursor:
             behind = "(r.lm, r.rid) > (%s, %s)" if which.is_ascending else "(r.lm, r.rid) < (%s, %s)"
             conditions.append(Condition(behind, tuple(cursor_values(cursor, (datetime, int)))))
@@ -128,12 +124,7 @@ class Reader:
 
     def history_total(self, rtype: str = "", id_: str = "", which: Window = ALL) -> int:
         """How many versions `history` gives on all its pages."""
-        conditions = which.conditions()
-        if rtype:
-            conditions.append(Condition("r.rtype = %s", (number_of(rtype),)))
-        if id_:
-            conditions.append(Condition("r.key = %s and r.id = %s", (hash64(f"{rtype}/{id_}"), id_)))
-        sql, bound = versions(self._actor, "1", all_of(conditions))
+        sql, bound = versions(self._actor, "1", all_of(_of_history(rtype, id_, which)))
         row = self._connection.execute(f"select count(*) from ({sql}) v".encode(), bound).fetchone()
         return row[0] if row else 0
 
@@ -179,3 +170,12 @@ class Reader:
 
     def _read(self, sql: str, values: Sequence[Any]) -> list[Stored]:
         return stored_of(self._connection, fetch(self._connection, sql.encode(), values))
+
+
+def _of_history(rtype: str, id_: str, which: Window) -> list[Condition]:
+    conditions = which.conditions()
+    if rtype:
+        conditions.append(Condition("r.rtype = %s", (number_of(rtype),)))
+    if id_:
+        conditions.append(Condition("r.key = %s and r.id = %s", (hash64(f"{rtype}/{id_}"), id_)))
+    return conditions

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from careloom.store.copying import copy_values
 from careloom.store.database import Connection
+from careloom.store.fetch import fetch
 from careloom.store.row import Row, row_of
 from careloom.store.stored import FIELDS, stored_of
 
@@ -43,7 +44,7 @@ def reindexed(connection: Connection, after: int, upto: int, limit: int) -> tupl
     rids = [rid for (rid,) in connection.execute(NEXT, [after, upto, limit])]
     if not rids:
         return upto, 0
-    found = stored_of(connection, connection.execute(LOCKED.encode(), [rids], binary=True).fetchall())
+    found = stored_of(connection, fetch(connection, LOCKED.encode(), [rids]))
     rows = [(stored.seq, row_of(stored.resource(), stored.key)) for stored in found]
     for table in ("s_str", "s_qty", "s_dat", "s_second"):
         connection.execute(f"delete from {table} where rid = any(%s)".encode(), [[rid for rid, _ in rows]])

@@ -5,7 +5,6 @@ Room: store. Touches: the tables res, hist, maker.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -52,20 +51,18 @@ class Stored(NamedTuple):
         return loads(self.body)
 
 
-_turn = threading.Lock()
-
-
 def stored_of(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> list[Stored]:
     """Decode rows that begin with FIELDS."""
     session = session_of(connection)
     makers = session.makers_of(connection, {row[10] for row in rows})
     restore = session.codec.restore
-    with _turn:
-        frames = [restore(connection, row[7], row[8]) for row in rows]
     found: list[Stored] = []
-    for row, kept in zip(rows, frames, strict=True):
-        rid, _, number, id_, version, last_updated, is_deleted, _, _, event_id, maker, depth = row[:12]
+    for row in rows:
+        rid, _, number, id_, version, last_updated, is_deleted, dictionary, frame, event_id, maker, depth = (
+            row[:12]
+        )
         rtype = RESOURCE_TYPES[number - 1]
+        kept = restore(connection, dictionary, frame)
         body = spliced(kept, rtype, id_, version, last_updated) if kept else b""
         made = makers[maker]
         found.append(Stored(rtype, id_, version, last_updated, is_deleted, body, event_id, *made, depth, rid))

@@ -1,18 +1,36 @@
-"""store.turn: messages of one source are taken one after the other, by whichever process holds the turn.
+"""store.turn: who works on something alone, of all processes: messages of one source, deliveries to one destination.
 
 Room: store. https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS
 """
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from hashlib import blake2b
 
-from careloom.store.database import Connection
+from careloom.store.database import Connection, Database, connect
 from careloom.store.fetch import fetch
 
 
-def take_turn(connection: Connection, source: str) -> None:
-    """Wait until no other transaction holds this source's turn; hold it until this transaction ends."""
-    digest = blake2b(source.encode(), digest_size=8, person=b"careloom").digest()
-    number = int.from_bytes(digest, "big", signed=True)
-    fetch(connection, b"select pg_advisory_xact_lock(%s)", [number])
+def take_turn(connection: Connection, name: str) -> None:
+    """Wait until no other transaction holds the turn of this name; hold it until this transaction ends."""
+    fetch(connection, b"select pg_advisory_xact_lock(%s)", [_number(name)])
+
+
+@contextmanager
+def turn_held(database: Database, name: str) -> Generator[bool]:
+    """True while this process holds the turn; False if another one does. No transaction stays open for it."""
+    # A connection of its own: the lock lasts as long as it does, and ends with the process.
+    connection = connect(database.url)
+    try:
+        connection.autocommit = True
+        [(is_ours,)] = fetch(connection, b"select pg_try_advisory_lock(%s)", [_number(name)])
+        yield is_ours
+    finally:
+        connection.close()
+
+
+def _number(name: str) -> int:
+    digest = blake2b(name.encode(), digest_size=8, person=b"careloom").digest()
+    return int.from_bytes(digest, "big", signed=True)

@@ -14,9 +14,10 @@ from careloom.settings import Settings
 from careloom.store import jobs
 from careloom.store.database import Connection, Database
 from careloom.store.server import ensure
+from careloom.verify.archive import files
 from careloom.verify.figure import Figure
 from careloom.verify.scratch import database_of, kill_all, run, scratch_home
-from careloom.verify.search_oracle import SYNTHEA, files, fill
+from careloom.verify.search_oracle import SYNTHEA, fill
 
 NAME = "reindex"
 BUNDLES = 120
@@ -30,7 +31,7 @@ def check(settings: Settings) -> list[Figure]:
     if not (settings.conformance / SYNTHEA).exists():
         return [Figure(check=NAME, note=f"The suite {SYNTHEA} is absent: set CARELOOM_CONFORMANCE.")]
     with scratch_home(NAME) as home:
-        before = _prepared(home, [raw for _, raw in files(settings.conformance / SYNTHEA)][:BUNDLES])
+        before = _prepared(home, [raw for _, raw in sorted(files(settings.conformance / SYNTHEA))[:BUNDLES]])
         _kill_half_way(home)
         process = run(home, "reindex")
         if process.wait(_PATIENCE_S) != 0:

@@ -5,17 +5,12 @@ Room: verify. Reads the Synthea bundles and the official R4 examples of the publ
 
 from __future__ import annotations
 
-import io
-import tarfile
 import threading
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import islice, pairwise
-from pathlib import Path
-
-import zstandard
 
 from careloom.fhir.outcome import OutcomeError
 from careloom.fhir.query import Query, parse
@@ -28,6 +23,7 @@ from careloom.store.database import Database
 from careloom.store.event import Event
 from careloom.store.read import Reader
 from careloom.store.server import ensure
+from careloom.verify.archive import files
 from careloom.verify.figure import Figure
 from careloom.verify.oracle import Oracle, in_order
 from careloom.verify.scratch import scratch_home
@@ -61,16 +57,6 @@ ENDS = 100
 CALM = 60
 """Shapes that are read while others write."""
 BEGUN = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-def files(archive: Path) -> Iterator[tuple[str, bytes]]:
-    """Name and content of each JSON file of a .tar.zst, in the order of their names."""
-    raw = zstandard.ZstdDecompressor(max_window_size=2**31).stream_reader(archive.read_bytes()).read()
-    with tarfile.open(fileobj=io.BytesIO(raw)) as tar:
-        for member in sorted(tar.getmembers(), key=lambda member: member.name):
-            content = tar.extractfile(member) if member.name.endswith(".json") else None
-            if content is not None:
-                yield Path(member.name).name, content.read()
 
 
 def fill(database: Database, bundles: Iterable[bytes], singles: Iterable[bytes]) -> int:
@@ -265,7 +251,8 @@ def _writers(database: Database, oracle: Oracle) -> Generator[None]:
 def examples(settings: Settings) -> list[bytes]:
     """The official examples of R4."""
     archive = settings.conformance / EXAMPLES
-    return [raw for name, raw in files(archive) if not name.startswith(DEFINITIONS)]
+    named = ((name.rpartition("/")[2], raw) for name, raw in sorted(files(archive)))
+    return [raw for name, raw in named if not name.startswith(DEFINITIONS)]
 
 
 def compared(database: Database, seed: int, number: int) -> list[tuple[Shape, str]]:
@@ -292,7 +279,7 @@ def check(settings: Settings) -> list[Figure]:
         database = Database(server.url)
         try:
             database.migrate()
-            bundles = [raw for _, raw in files(settings.conformance / SYNTHEA)]
+            bundles = [raw for _, raw in sorted(files(settings.conformance / SYNTHEA))]
             refused = fill(database, bundles, examples(settings))
             told = compared(database, SEED, NUMBER)
             return [

@@ -6,20 +6,18 @@ samples, and the bundle that its templates make of each. No measure of what is r
 
 from __future__ import annotations
 
-import io
-import tarfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import zstandard
 
 from careloom.fhir.resource import Resource
 from careloom.settings import Settings
 from careloom.store.event import Event
 from careloom.unify.hl7v2.convert import to_resources
+from careloom.verify.archive import files
 from careloom.verify.figure import Figure
 from careloom.verify.v2_ledger import ARCHIVE, RECEIVED, samples
 
@@ -73,14 +71,10 @@ def _values(element: str, values: Values, resources: list[Resource]) -> Counter[
 def _expected(archive: Path) -> dict[str, list[Resource]]:
     """Name of the sample, in lower case -> the resources expected of it."""
     found: dict[str, list[Resource]] = {}
-    with archive.open("rb") as packed:
-        plain = zstandard.ZstdDecompressor(max_window_size=2**31).stream_reader(packed).read()
-    with tarfile.open(fileobj=io.BytesIO(plain)) as tar:
-        for member in tar:
-            if "expected/Hl7v2/" in member.name and (stream := tar.extractfile(member)):
-                name = Path(member.name).stem.removesuffix("-expected").lower()
-                bundle = msgspec.json.decode(stream.read())
-                found[name] = [entry["resource"] for entry in bundle.get("entry", [])]
+    for path, raw in files(archive):
+        if "expected/Hl7v2/" in path:
+            name = Path(path).stem.removesuffix("-expected").lower()
+            found[name] = [entry["resource"] for entry in msgspec.json.decode(raw).get("entry", [])]
     return found
 
 

@@ -5,15 +5,11 @@ Room: verify. Reads `v2-to-fhir/ms-converter.tar.zst` of the public suites (gith
 
 from __future__ import annotations
 
-import io
 import re
-import tarfile
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-
-import zstandard
 
 from careloom.fhir.resource import Resource
 from careloom.fhir.validate import validate
@@ -21,6 +17,7 @@ from careloom.settings import Settings
 from careloom.store.event import Event
 from careloom.unify.hl7v2.convert import to_resources
 from careloom.unify.hl7v2.message import parse
+from careloom.verify.archive import files
 from careloom.verify.figure import Figure
 
 NAME = "v2-ledger"
@@ -46,14 +43,9 @@ def check(settings: Settings) -> list[Figure]:
 
 def samples(archive: Path) -> Iterator[tuple[str, bytes]]:
     """Name and bytes of each HL7 v2 sample whose MSH-9 says ADT or ORU."""
-    with archive.open("rb") as packed:
-        plain = zstandard.ZstdDecompressor(max_window_size=2**31).stream_reader(packed).read()
-    with tarfile.open(fileobj=io.BytesIO(plain)) as tar:
-        for member in tar:
-            stream = tar.extractfile(member) if "SampleData/Hl7v2/" in member.name else None
-            body = stream.read() if stream else b""
-            if _TYPE.search(body):
-                yield member.name, body
+    for name, body in files(archive, suffix=""):
+        if "SampleData/Hl7v2/" in name and _TYPE.search(body):
+            yield name, body
 
 
 def _counted(name: str, body: bytes) -> Counter[str]:

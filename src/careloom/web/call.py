@@ -7,7 +7,7 @@ driver is synchronous); it reads through `call.reader()`, which is opened for th
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -83,20 +83,20 @@ class Call:
     @contextmanager
     def reader(self) -> Generator[Reader]:
         """Reads for this actor, in one transaction: all that a page shows is of one moment."""
-        if self.connection is not None:
-            yield Reader(self.connection, self.who)
-            return
-        with self.site.database.connection() as connection:
+        with self._opened(self.site.database.connection) as connection:
             yield Reader(connection, self.who)
 
     @contextmanager
     def glance(self) -> Generator[Reader]:
         """Reads for this actor, each statement by itself: for who asks one question, without a transaction's cost."""
-        if self.connection is not None:
-            yield Reader(self.connection, self.who)
-            return
-        with self.site.database.autocommit() as connection:
+        with self._opened(self.site.database.autocommit) as connection:
             yield Reader(connection, self.who)
+
+    def _opened(
+        self, fresh: Callable[[], AbstractContextManager[Connection]]
+    ) -> AbstractContextManager[Connection]:
+        """The connection of the bundle that this is an entry of, or a fresh one."""
+        return fresh() if self.connection is None else nullcontext(self.connection)
 
     def seen(
         self,

@@ -34,7 +34,6 @@ HOUR = 3
 DAY = 3
 """How many parts a whole date has."""
 
-MINUTES_OF_DAY = 24 * 60
 # A moment without a zone may be this far from UTC, in minutes.
 _EASTERNMOST, _WESTERNMOST = 14 * 60, -12 * 60
 

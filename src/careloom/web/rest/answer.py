@@ -5,8 +5,10 @@ Room: web. Standard: https://hl7.org/fhir/R4/http.html#return and https://hl7.or
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 
@@ -32,6 +34,15 @@ def base_of(call: Call) -> str:
     """The address of /fhir as the client sees it."""
     scheme = "https" if call.is_secure else "http"
     return f"{scheme}://{call.headers.get('host', 'localhost')}/fhir"
+
+
+def addressed(address: str, pairs: Sequence[tuple[str, str]]) -> str:
+    """An address with its parameters, for a link.
+
+    >>> addressed("http://here/fhir/Patient", [("name", "a b")])
+    'http://here/fhir/Patient?name=a+b'
+    """
+    return f"{address}?{urlencode(pairs)}" if pairs else address
 
 
 def prefers(call: Call, name: str) -> str:

@@ -5,8 +5,6 @@ Room: web. Standard: https://hl7.org/fhir/R4/http.html#history
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
-
 from starlette.responses import Response
 
 from careloom.fhir.etag import etag
@@ -18,7 +16,7 @@ from careloom.store.read import History, Window
 from careloom.store.stored import Stored
 from careloom.web.call import Call
 from careloom.web.errors import FHIR_JSON
-from careloom.web.rest.answer import base_of, rtype_of
+from careloom.web.rest.answer import addressed, base_of, rtype_of
 
 USUAL = 100
 MOST = 1000
@@ -90,8 +88,7 @@ def _bundle(call: Call, found: History, total: int | None) -> bytes:
 def _url(base: str, call: Call, more: tuple[tuple[str, str], ...]) -> str:
     names = {name for name, _ in more}
     pairs = [*(pair for pair in call.query if pair[0] not in names), *more]
-    address = base + call.path.removeprefix("/fhir")
-    return f"{address}?{urlencode(pairs)}" if pairs else address
+    return addressed(base + call.path.removeprefix("/fhir"), pairs)
 
 
 def _entry(base: str, stored: Stored) -> bytes:

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from urllib.parse import urlencode
 
 from starlette.responses import Response
 
@@ -29,7 +28,7 @@ from careloom.store.search import DEFAULT_COUNT, MAX_COUNT
 from careloom.web.call import Call
 from careloom.web.errors import FHIR_JSON
 from careloom.web.rest import reading, searching
-from careloom.web.rest.answer import base_of, fhir
+from careloom.web.rest.answer import addressed, base_of, fhir
 
 OURS = "v."
 """A cursor that begins so goes on among the Provenances that the store makes."""
@@ -151,17 +150,13 @@ def _entry(base: str, resource: Resource) -> bytes:
 
 def _searchset(call: Call, entries: Sequence[bytes], following: str) -> Response:
     address = base_of(call) + call.path.removeprefix("/fhir")
-    links = [{"relation": "self", "url": _url(address, call.query)}]
+    links = [{"relation": "self", "url": addressed(address, call.query)}]
     if following and entries:
         pairs = [*(pair for pair in call.query if pair[0] != "_cursor"), ("_cursor", following)]
-        links.append({"relation": "next", "url": _url(address, pairs)})
+        links.append({"relation": "next", "url": addressed(address, pairs)})
     head = b'{"resourceType":"Bundle","type":"searchset","link":' + dumps(links)
     body = head + (b',"entry":[' + b",".join(entries) + b"]}" if entries else b"}")
     return Response(body, media_type=FHIR_JSON)
-
-
-def _url(address: str, pairs: Sequence[tuple[str, str]]) -> str:
-    return f"{address}?{urlencode(pairs)}" if pairs else address
 
 
 def _count(call: Call) -> int:
