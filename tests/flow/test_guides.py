@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import inspect
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
 
 from careloom.fhir.outcome import OutcomeError, status_of
 from careloom.fhir.resource import dumps, loads
-from careloom.flow import Flow
+from careloom.flow import Flow, Guard
+from careloom.flow.file import commit_file
 from careloom.flow.guides import demand_of, profiles_of
+from careloom.flow.interaction import Desk
+from careloom.flow.transaction import commit_entries
+from careloom.flow.writes import written
 from careloom.settings import Settings
-from careloom.store.actor import Actor
+from careloom.store.actor import STATION, Actor
 from careloom.store.database import Database
 from careloom.store.event import Arrival
+from careloom.store.read import Reader
 
 URL = "http://example.org/born"
 BORN = {
@@ -85,6 +92,71 @@ def test_a_bundle_names_the_entry_that_does_not_conform(flow: Flow) -> None:
     assert [issue.expression for issue in caught.value.issues] == [inside, f"{inside}.birthDate"]
     answer = loads(flow.transact(bundle("batch", good, PATIENT), CLINIC))
     assert [entry["response"]["status"][:3] for entry in answer["entry"]] == ["201", "422"]
+
+
+def test_no_way_of_writing_passes_the_demand_by(flow: Flow) -> None:
+    good = {**PATIENT, "id": "a", "birthDate": "1980", "active": True}
+    bad = {"resourceType": "Patient", "id": "a", "active": False}
+    flow.update("Patient", "a", dumps(good), CLINIC)
+    merely_gone = [{"op": "remove", "path": "/birthDate"}]
+    by_path = {"resourceType": "Parameters", "parameter": [{"name": "operation", "part": [
+        {"name": "type", "valueCode": "delete"}, {"name": "path", "valueString": "Patient.birthDate"},
+    ]}]}  # fmt: skip
+    patches = [dumps(by_path), _binary(merely_gone)]
+    ways = [("POST", "Patient", dumps(bad), ""), ("POST", "Patient", dumps(bad), "identifier=urn:x|1")]
+    ways += [("PUT", place, dumps(bad), "") for place in ("Patient/a", "Patient?active=true")]
+    ways += [("PATCH", place, body, "") for place in ("Patient/a", "Patient?active=true") for body in patches]
+    for method, url, body, condition in ways:
+        with pytest.raises(OutcomeError) as caught:
+            flow.interact(method, url, CLINIC, body, Guard(if_none_exist=condition))
+        assert caught.value.issues[0].code == "business-rule", (method, url)
+        assert _status_in_batch(flow, method, url, body, condition) == "422", (method, url)
+        with pytest.raises(OutcomeError) as caught:
+            flow.transact(_bundled("transaction", method, url, body, condition), CLINIC)
+        assert caught.value.issues[0].code == "business-rule", (method, url)
+    with flow.database.connection() as connection:
+        assert [one.version for one in Reader(connection, STATION).history().versions] == [1]
+
+
+def test_a_patch_that_leaves_what_is_demanded_is_done(flow: Flow) -> None:
+    flow.update("Patient", "a", dumps({**PATIENT, "id": "a", "birthDate": "1980"}), CLINIC)
+    done = flow.interact("PATCH", "Patient/a", CLINIC, _binary([{"op": "remove", "path": "/gender"}]))
+    assert done
+    assert done.version == 2
+
+
+def test_an_import_names_the_lines_that_do_not_conform(flow: Flow) -> None:
+    good, bad = {**PATIENT, "id": "a", "birthDate": "1980"}, {**PATIENT, "id": "b"}
+    flow.import_ndjson(CLINIC, "http://x/$import", b"\n".join(map(dumps, (good, bad))))
+    while flow.run_job():
+        pass
+    with flow.database.connection() as connection:
+        read = Reader(connection, STATION)
+        assert read.resource("Patient", "a")
+        assert read.resource("Patient", "b") is None
+        [issues] = connection.execute("select issues from job").fetchone() or []
+    assert [issue["text"][:7] for issue in issues] == ["Line 2:"]
+
+
+def _binary(operations: list[dict]) -> bytes:
+    data = b64encode(dumps(operations)).decode()
+    return dumps({"resourceType": "Binary", "contentType": "application/json-patch+json", "data": data})
+
+
+def _bundled(kind: str, method: str, url: str, body: bytes, condition: str) -> bytes:
+    request = {"method": method, "url": url} | ({"ifNoneExist": condition} if condition else {})
+    entry = {"resource": loads(body), "request": request}
+    return dumps({"resourceType": "Bundle", "type": kind, "entry": [entry]})
+
+
+def _status_in_batch(flow: Flow, *way: str) -> str:
+    [entry] = loads(flow.transact(_bundled("batch", *way), CLINIC))["entry"]  # pyright: ignore[reportArgumentType]
+    return entry["response"]["status"][:3]
+
+
+def test_a_door_without_the_demand_cannot_be_made() -> None:
+    for door in (written, commit_entries, commit_file, Desk):
+        assert inspect.signature(door).parameters["demand"].default is inspect.Parameter.empty, door
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ a killed step again, changes nothing. A line that cannot be taken is named, and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -19,6 +19,7 @@ import msgspec
 from careloom.fhir.bundle import Entry
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.flow.file import entry_of
+from careloom.flow.guides import demand_of
 from careloom.flow.interaction import AGENT
 from careloom.flow.transaction import commit_entries
 from careloom.settings import Settings
@@ -71,7 +72,12 @@ def step(connection: Connection, settings: Settings, job: Job, now: datetime) ->
         lines = list(islice(file, STEP))
     actor = Actor(asked.actor, frozenset(asked.roles))
     origin = Origin(now, asked.actor, AGENT, asked.event_id)
-    issues = _taken(connection, lines, state, actor, origin)
+
+    def take(entries: Sequence[Entry]) -> None:
+        with connection.transaction():
+            state.changed += commit_entries(connection, entries, actor, origin, "import", demand_of(settings))
+
+    issues = _taken(lines, state, take)
     state.offset += sum(map(len, lines))
     state.line += len(lines)
     is_last = state.offset >= asked.size
@@ -83,24 +89,20 @@ def step(connection: Connection, settings: Settings, job: Job, now: datetime) ->
     return Step(told, state.offset, asked.size, is_last=is_last, issues=tuple(issues[:room]))
 
 
-def _taken(
-    connection: Connection, lines: Sequence[bytes], state: State, actor: Actor, origin: Origin
-) -> list[Issue]:
+def _taken(lines: Sequence[bytes], state: State, take: Callable[[Sequence[Entry]], None]) -> list[Issue]:
     """Commit the lines together or, where that cannot be done, one by one; what was wrong with which."""
     numbered = [(state.line + index, line) for index, line in enumerate(lines) if line.strip()]
     try:
-        with connection.transaction():
-            entries = [_entry(number, line) for number, line in numbered]
-            state.changed += commit_entries(connection, entries, actor, origin, "import")
-            return []
+        take([_entry(number, line) for number, line in numbered])
     except OutcomeError as error:
         if is_transient(error):
             raise
+    else:
+        return []
     issues: list[Issue] = []
     for number, line in numbered:
         try:
-            with connection.transaction():
-                state.changed += commit_entries(connection, [_entry(number, line)], actor, origin, "import")
+            take([_entry(number, line)])
         except OutcomeError as error:
             if is_transient(error):
                 raise

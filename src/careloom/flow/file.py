@@ -13,7 +13,7 @@ from careloom.fhir import bundle as bundles
 from careloom.fhir.bundle import Entry
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import head_of, minify
-from careloom.flow.guides import NO_DEMAND, Demand
+from careloom.flow.guides import Demand
 from careloom.flow.interaction import AGENT
 from careloom.flow.transaction import commit_entries
 from careloom.store.actor import Actor
@@ -24,7 +24,7 @@ from careloom.store.ledger import Conversion
 
 
 def commit_file(
-    connection: Connection, event: Event, now: datetime, demand: Demand = NO_DEMAND
+    connection: Connection, event: Event, now: datetime, demand: Demand
 ) -> tuple[Conversion, int]:
     """Commit all resources of the event, or none; return how many versions it made. Raises OutcomeError."""
     actor = Actor(event.source, frozenset({"source"}))

@@ -44,8 +44,14 @@ class Demand:
             *fewest,
         ]
 
+    def require(self, resource: Resource) -> None:
+        """Raise OutcomeError with the faults, if there are any."""
+        if faults := self.faults(resource):
+            raise OutcomeError(*faults)
+
 
 NO_DEMAND = Demand()
+"""Of who stores what is known to be right: nobody takes it without naming it."""
 
 
 def profiles_of(settings: Settings) -> Profiles:

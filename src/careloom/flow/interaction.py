@@ -15,7 +15,7 @@ import msgspec
 from careloom.fhir.bundle import Entry
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import Head, head_of, minify
-from careloom.flow.guides import NO_DEMAND, Demand
+from careloom.flow.guides import Demand
 from careloom.flow.retry import retried
 from careloom.flow.writes import ALONE, require_right, written
 from careloom.store import events
@@ -37,7 +37,8 @@ class Desk:
     blobs: Blobs
     actor: Actor
     now: datetime
-    demand: Demand = NO_DEMAND
+    demand: Demand
+    """What the store demands of whatever comes in; a desk without it cannot be made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

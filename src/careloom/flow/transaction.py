@@ -14,7 +14,7 @@ from careloom.fhir.bundle import Bundle, Entry
 from careloom.fhir.instant import instant
 from careloom.fhir.outcome import Issue, OutcomeError, operation_outcome, status_of
 from careloom.fhir.resource import dumps
-from careloom.flow.guides import NO_DEMAND, Demand
+from careloom.flow.guides import Demand
 from careloom.flow.interaction import AGENT, Desk
 from careloom.flow.retry import retried
 from careloom.flow.writes import written
@@ -70,7 +70,7 @@ def commit_entries(
     actor: Actor,
     origin: Origin,
     key: str,
-    demand: Demand = NO_DEMAND,
+    demand: Demand,
 ) -> int:
     """Commit the resources of a loaded file; return how many versions it made.
 

@@ -20,7 +20,7 @@ from careloom.fhir.etag import version_in
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import Resource, loads
 from careloom.fhir.validate import validate
-from careloom.flow.guides import NO_DEMAND, Demand
+from careloom.flow.guides import Demand
 from careloom.flow.references import References, found
 from careloom.store.actor import Actor, may
 from careloom.store.commit import Committed, Origin, Write, commit
@@ -52,7 +52,7 @@ def written(
     entries: Sequence[Entry],
     actor: Actor,
     origin: Origin,
-    demand: Demand = NO_DEMAND,
+    demand: Demand,
 ) -> dict[int, Committed]:
     """Commit what the entries write; by index. An entry that had nothing to do (a DELETE that matched none) is absent.
 
@@ -190,19 +190,18 @@ def _write(
     if entry.body is None:
         raise OutcomeError(Issue("required", f"{entry.method} needs a resource."))
     if entry.method == "PATCH":
-        return _patched(read, rtype, id_, entry.body, version)
+        return _patched(read, place, entry.body, version, demand)
     body = bundles.rewrite(entry.body, references.of(entry.body), entry.base)
     resource = checked(body, rtype)
-    faults = demand.faults(resource)
-    if faults:
-        raise OutcomeError(*faults)
+    demand.require(resource)
     resource["id"] = id_
     is_new = is_new or entry.method == "POST" or entry.if_none_match == "*"
     return Write(resource, body, "create" if is_new else "put", version)
 
 
-def _patched(read: Reader, rtype: str, id_: str, body: bytes, version: int | None) -> Write:
+def _patched(read: Reader, place: str, body: bytes, version: int | None, demand: Demand) -> Write:
     """The current version with a patch applied; it must still be current when it is written."""
+    rtype, _, id_ = place.partition("/")
     stored = read.stored(rtype, id_)
     if stored is None or stored.is_deleted:
         raise OutcomeError(Issue("not-found" if stored is None else "deleted", "There is nothing to patch."))
@@ -216,6 +215,7 @@ def _patched(read: Reader, rtype: str, id_: str, body: bytes, version: int | Non
     issues = [issue for issue in validate(patched) if issue.is_error]
     if issues:
         raise OutcomeError(*[replace(issue, code="processing") for issue in issues])
+    demand.require(patched)
     return Write(patched, None if patched != current else stored.body, "put", stored.version)
 
 

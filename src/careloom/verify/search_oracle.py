@@ -16,6 +16,7 @@ from careloom.fhir.outcome import OutcomeError
 from careloom.fhir.query import Query, parse
 from careloom.fhir.resource import Resource, dumps
 from careloom.flow.file import commit_file
+from careloom.flow.guides import NO_DEMAND
 from careloom.settings import Settings
 from careloom.store import feed
 from careloom.store.actor import STATION
@@ -78,7 +79,7 @@ def _commit(database: Database, events: Sequence[tuple[str, bytes]], key: str) -
         event = Event(number, "oracle", kind, raw, f"{key}-{number}", now, "received")
         try:
             with database.connection() as connection:
-                commit_file(connection, event, now)
+                commit_file(connection, event, now, NO_DEMAND)
         except OutcomeError:
             refused += 1
     return refused
@@ -237,7 +238,7 @@ def _writers(database: Database, oracle: Oracle) -> Generator[None]:
             now = BEGUN + timedelta(days=30, seconds=number)
             event = Event(number, "oracle", "ndjson", dumps(copy), f"writer-{number}", now, "received")
             with database.connection() as connection:
-                commit_file(connection, event, now)
+                commit_file(connection, event, now, NO_DEMAND)
 
     thread = threading.Thread(target=write)
     thread.start()
