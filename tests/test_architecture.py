@@ -20,6 +20,7 @@ BREACHES = {
     "sockets": ("careloom/act/breach.py", "import socket"),
     "commit": ("careloom/web/breach.py", "import careloom.store.commit"),
     "database": ("careloom/analyze/breach.py", "import psycopg"),
+    "engines": ("careloom/analyze/breach.py", "import duckdb"),
 }
 
 

@@ -1,0 +1,96 @@
+"""lake.schema: a shape printed for an engine: Arrow schema, DuckDB types, Spark DDL.
+
+Room: lake. May import: lake.shape, pyarrow. Sources: https://duckdb.org/docs/stable/sql/data_types/overview and
+https://spark.apache.org/docs/latest/sql-ref-datatypes.html
+
+Everything may be null: what a Resource lacks has no value, and whether it should have one is the validator's word.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pyarrow as pa
+
+from careloom.lake.shape import Field, Leaf, Struct, shape_of
+
+_ARROW = {
+    Leaf.TEXT: pa.string(),
+    Leaf.JSON: pa.string(),
+    Leaf.BOOLEAN: pa.bool_(),
+    Leaf.INTEGER: pa.int32(),
+    Leaf.DOUBLE: pa.float64(),
+}
+DUCKDB = {
+    Leaf.TEXT: "VARCHAR",
+    Leaf.JSON: "VARCHAR",
+    Leaf.BOOLEAN: "BOOLEAN",
+    Leaf.INTEGER: "INTEGER",
+    Leaf.DOUBLE: "DOUBLE",
+}
+SPARK = {
+    Leaf.TEXT: "STRING",
+    Leaf.JSON: "STRING",
+    Leaf.BOOLEAN: "BOOLEAN",
+    Leaf.INTEGER: "INT",
+    Leaf.DOUBLE: "DOUBLE",
+}
+
+
+@cache
+def arrow_schema(resource_type: str) -> pa.Schema:  # pyright: ignore[reportUnknownParameterType] - pyarrow has no types
+    """The schema of the table of a resource type.
+
+    >>> arrow_schema("Patient").field("active").type
+    DataType(bool)
+    """
+    return pa.schema([arrow_field(field) for field in shape_of(resource_type).fields])
+
+
+def arrow_field(field: Field) -> pa.Field:  # pyright: ignore[reportUnknownParameterType]
+    """One column."""
+    held = field.holds
+    kind = (
+        pa.struct([arrow_field(each) for each in held.fields]) if isinstance(held, Struct) else _ARROW[held]
+    )
+    return pa.field(field.name, pa.list_(kind) if field.many else kind)
+
+
+def duckdb_type(field: Field) -> str:
+    """The type of a column for DuckDB.
+
+    >>> duckdb_type(shape_of("Patient").field("active"))
+    'BOOLEAN'
+    """
+    held = field.holds
+    if isinstance(held, Struct):
+        inner = ", ".join(f'"{each.name}" {duckdb_type(each)}' for each in held.fields)
+        kind = f"STRUCT({inner})"
+    else:
+        kind = DUCKDB[held]
+    return f"{kind}[]" if field.many else kind
+
+
+def spark_type(field: Field) -> str:
+    """The type of a column for Spark.
+
+    >>> spark_type(shape_of("HealthcareService").field("extraDetails"))
+    'STRING'
+    """
+    held = field.holds
+    if isinstance(held, Struct):
+        inner = ", ".join(f"`{each.name}`: {spark_type(each)}" for each in held.fields)
+        kind = f"STRUCT<{inner}>"
+    else:
+        kind = SPARK[held]
+    return f"ARRAY<{kind}>" if field.many else kind
+
+
+def duckdb_columns(resource_type: str) -> str:
+    """The columns of a table, as CREATE TABLE wants them in DuckDB."""
+    return ", ".join(f'"{field.name}" {duckdb_type(field)}' for field in shape_of(resource_type).fields)
+
+
+def spark_ddl(resource_type: str) -> str:
+    """The columns of a table as a DDL string of Spark (`spark.createDataFrame(rows, ddl)`, `read.schema(ddl)`)."""
+    return ", ".join(f"`{field.name}` {spark_type(field)}" for field in shape_of(resource_type).fields)
