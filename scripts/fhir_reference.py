@@ -41,7 +41,8 @@ parameters that are not known, which are otherwise named in the Bundle.
 
 On the system: {system}. On each type: {types}.
 
-A history takes `_since`, `_before`, `_at`, `_count` and `_sort` (`_lastUpdated`, `-_lastUpdated`). A transaction is done as a whole or
+A history takes `_since`, `_before`, `_at`, `_count` and `_sort` (`_lastUpdated`, `-_lastUpdated`), and says of each version by which
+request it was made and with which status that was answered (an update that created: PUT, 201). A transaction is done as a whole or
 not at all, in the order of the standard; its entries may hold conditions, references to other entries in any form
 (`urn:uuid`, `urn:oid`, an address, a search), patches (a Binary that holds a JSON Patch, or Parameters), reads and operations
 that do not write. Each entry of a batch is done by itself.

@@ -186,7 +186,7 @@ def _write(
     rtype, _, id_ = place.partition("/")
     version = version_in(entry.if_match)
     if entry.method == "DELETE":
-        return Write({"resourceType": rtype, "id": id_}, None, "delete", version)
+        return Write({"resourceType": rtype, "id": id_}, None, "delete", if_match=version)
     if entry.body is None:
         raise OutcomeError(Issue("required", f"{entry.method} needs a resource."))
     if entry.method == "PATCH":
@@ -196,7 +196,8 @@ def _write(
     demand.require(resource)
     resource["id"] = id_
     is_new = is_new or entry.method == "POST" or entry.if_none_match == "*"
-    return Write(resource, body, "create" if is_new else "put", version)
+    method = "POST" if entry.method == "POST" else "PUT"
+    return Write(resource, body, "create" if is_new else "put", method, version)
 
 
 def _patched(read: Reader, place: str, body: bytes, version: int | None, demand: Demand) -> Write:
@@ -216,7 +217,7 @@ def _patched(read: Reader, place: str, body: bytes, version: int | None, demand:
     if issues:
         raise OutcomeError(*[replace(issue, code="processing") for issue in issues])
     demand.require(patched)
-    return Write(patched, None if patched != current else stored.body, "put", stored.version)
+    return Write(patched, None if patched != current else stored.body, "put", "PATCH", stored.version)
 
 
 def _operations(body: bytes) -> Any:

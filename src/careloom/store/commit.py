@@ -23,6 +23,8 @@ from careloom.fhir.resource import Resource
 from careloom.store.body import kept_of, kept_of_bytes
 from careloom.store.copying import copy_versions
 from careloom.store.database import Connection
+from careloom.store.deed import Method
+from careloom.store.deed import number_of as number_of_deed
 from careloom.store.fetch import fetch
 from careloom.store.hashes import hash64
 from careloom.store.resource_type import number_of
@@ -48,7 +50,7 @@ from res where key = any(%(keys)s) and key not in (select key from locked)"""
 
 TO_HISTORY = """
 insert into hist
-select rid, key, tx, lm, event_id, maker, pat, ver, rtype, dict, depth, is_deleted, is_restricted, id, also, body
+select rid, key, tx, lm, event_id, maker, pat, ver, rtype, dict, depth, is_deleted, is_restricted, id, also, body, deed
 from res where rid = any(%s)"""
 
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
@@ -64,6 +66,8 @@ class Write:
     """The client's own bytes, kept as they are, already without white space between tokens; None: made from `resource`."""
     verb: Literal["put", "create", "delete"] = "put"
     """put: create or replace; create: refused when the id stands."""
+    method: Method = "PUT"
+    """By which method of HTTP it is written, or would be; a deletion is one."""
     if_match: int | None = None
     """The version that the client saw: any other current version is a conflict."""
 
@@ -192,6 +196,7 @@ class _Batch:
             maker=self._maker,
             number=before.number + 1 if before else 1,
             type_number=type_number,
+            deed=number_of_deed(write.method if body else "DELETE", is_created=_is_created(before)),
             dictionary=dictionary,
             depth=self._origin.depth,
             is_deleted=not body,
@@ -228,7 +233,7 @@ class _Batch:
             version=number + is_changed,
             last_updated=self._now if is_changed or before is None else before.last_updated,
             is_changed=is_changed,
-            is_created=is_changed and write.verb != "delete" and (before is None or before.is_deleted),
+            is_created=is_changed and write.verb != "delete" and _is_created(before),
         )
 
 
@@ -254,6 +259,11 @@ def _refuse_conflict(write: Write, before: Standing | None) -> None:
     if write.if_match is not None and write.if_match != (before.number if before and stands else None):
         text = "The resource was changed meanwhile: read it again, and repeat your change on the current version."
         raise OutcomeError(Issue("conflict", text))
+
+
+def _is_created(before: Standing | None) -> bool:
+    """Whether what is written now begins anew."""
+    return before is None or before.is_deleted
 
 
 def _tombstone(before: Standing | None) -> Row:

@@ -31,6 +31,7 @@ _COPY = {
 }
 
 _int8 = struct.Struct(">iq").pack
+_int2 = struct.Struct(">ih").pack
 _length = struct.Struct(">i").pack
 _head = struct.Struct(">hiqiqiqiq").pack
 _tail = struct.Struct(">iiihihihi?i?").pack
@@ -72,7 +73,7 @@ def res_row(version: Version) -> bytes:
     row = version.row
     return b"".join(
         (
-            _head(21, 8, version.rid, 8, version.key, 8, version.tx, 8, micros(version.last_updated)),
+            _head(22, 8, version.rid, 8, version.key, 8, version.tx, 8, micros(version.last_updated)),
             int8(version.event_id),
             _int8(8, version.maker),
             int8(row.pat),
@@ -88,6 +89,7 @@ def res_row(version: Version) -> bytes:
             int8_array(row.also) if row.also else NULL,
             int8_array(row.ix),
             data(version.frame),
+            _int2(2, version.deed),
         )
     )
 

@@ -11,6 +11,7 @@ import re
 
 from careloom.fhir.instant import instant
 from careloom.fhir.resource import Resource
+from careloom.store.deed import CREATE
 from careloom.store.hashes import hash64
 from careloom.store.stored import Stored
 
@@ -67,4 +68,4 @@ def _agent(kind: str, system: str, name: str) -> Resource:
 def _operation(stored: Stored) -> str:
     if stored.is_deleted:
         return "DELETE"
-    return "CREATE" if stored.version == 1 else "UPDATE"
+    return "CREATE" if stored.deed.status == CREATE.status else "UPDATE"

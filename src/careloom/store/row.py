@@ -77,6 +77,8 @@ class Version(NamedTuple):
     maker: int
     number: int
     type_number: int
+    deed: int
+    """store.deed: by which interaction."""
     dictionary: int
     depth: int
     is_deleted: bool

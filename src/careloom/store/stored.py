@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 from careloom.fhir.resource import Resource, loads
 from careloom.store.body import spliced
 from careloom.store.database import Connection
+from careloom.store.deed import Deed, deed
 from careloom.store.hashes import hash64
 from careloom.store.resource_type import RESOURCE_TYPES
 from careloom.store.session import session_of
 
-FIELDS = "r.rid, r.key, r.rtype, r.id, r.ver, r.lm, r.is_deleted, r.dict, r.body, r.event_id, r.maker, r.depth, r.tx"
+FIELDS = "r.rid, r.key, r.rtype, r.id, r.ver, r.lm, r.is_deleted, r.dict, r.body, r.event_id, r.maker, r.depth, r.tx, r.deed"
 """Columns that `stored_of` reads, of res or of hist, aliased r; a query may add more behind them."""
 
 
@@ -38,6 +39,8 @@ class Stored(NamedTuple):
     depth: int
     seq: int
     """Rises with each version that one connection writes; the feed's order is in `store.feed`."""
+    deed: Deed
+    """By which interaction it was made."""
 
     @property
     def key(self) -> int:
@@ -65,5 +68,8 @@ def stored_of(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> list[S
         kept = restore(connection, dictionary, frame)
         body = spliced(kept, rtype, id_, version, last_updated) if kept else b""
         made = makers[maker]
-        found.append(Stored(rtype, id_, version, last_updated, is_deleted, body, event_id, *made, depth, rid))
+        done = deed(row[13], version=version, is_deleted=is_deleted)
+        found.append(
+            Stored(rtype, id_, version, last_updated, is_deleted, body, event_id, *made, depth, rid, done)
+        )
     return found

@@ -8,6 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
+from careloom.store.deed import deed
+
 SEVEN = {"resourceType": "Patient", "id": "seven"}
 
 
@@ -37,7 +39,7 @@ def told(answer: httpx.Response) -> list[tuple[str, str, str]]:
 SEVENS = [
     ("DELETE", "Patient/seven", 'W/"3"'),
     ("PUT", "Patient/seven", 'W/"2"'),
-    ("POST", "Patient/seven", 'W/"1"'),
+    ("PUT", "Patient/seven", 'W/"1"'),
 ]
 
 
@@ -51,6 +53,48 @@ def test_a_history_tells_every_version_the_newest_first(client: httpx.Client, ve
     assert told(client.get("/Patient/_history")) == SEVENS
     assert len(told(client.get("/_history"))) == 4
     assert told(client.get("/Patient/seven/_history?_sort=_lastUpdated")) == SEVENS[::-1]
+
+
+def test_a_history_says_by_which_interaction_each_version_was_made(client: httpx.Client) -> None:
+    made = client.post("/Patient", json={"resourceType": "Patient", "language": "de"}).json()
+    place = f"Patient/{made['id']}"
+    patch = {"headers": {"Content-Type": "application/json-patch+json"}}
+    client.patch(f"/{place}", content=b'[{"op":"replace","path":"/language","value":"en"}]', **patch)
+    client.put("/Patient?_id=" + made["id"], json=made | {"language": "fr"})
+    client.delete(f"/{place}")
+    client.put(f"/{place}", json=made)
+    assert requests(client.get(f"/{place}/_history")) == [
+        ("PUT", place, "201"),
+        ("DELETE", place, "204"),
+        ("PUT", place, "200"),
+        ("PATCH", place, "200"),
+        ("POST", "Patient", "201"),
+    ]
+    entries = [
+        {"resource": SEVEN, "request": {"method": "PUT", "url": "Patient/seven"}},
+        {"resource": {"resourceType": "Patient"}, "request": {"method": "POST", "url": "Patient"}},
+        {
+            "resource": {"resourceType": "Patient", "gender": "other"},
+            "request": {"method": "PUT", "url": "Patient?gender=other"},
+        },
+    ]
+    answer = client.post("", json={"resourceType": "Bundle", "type": "transaction", "entry": entries}).json()
+    places = [entry["response"]["location"].partition("/_history")[0] for entry in answer["entry"]]
+    told = [requests(client.get(f"/{place}/_history")) for place in places]
+    assert told == [[("PUT", places[0], "201")], [("POST", "Patient", "201")], [("PUT", places[2], "201")]]
+
+
+def test_a_version_of_before_deeds_were_kept_is_told_by_what_is_seen_of_it() -> None:
+    versions = [(1, False), (2, False), (3, True)]
+    told = [deed(0, version=version, is_deleted=is_deleted) for version, is_deleted in versions]
+    assert told == [("POST", 201), ("PUT", 200), ("DELETE", 204)]
+
+
+def requests(answer: httpx.Response) -> list[tuple[str, str, str]]:
+    return [
+        (entry["request"]["method"], entry["request"]["url"], entry["response"]["status"])
+        for entry in answer.json()["entry"]
+    ]
 
 
 def test_a_history_can_be_told_of_a_window_of_time(client: httpx.Client, versions: list[str]) -> None:

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.query import parse
 from careloom.fhir.resource import Resource
+from careloom.store.deed import CREATE
 from careloom.store.read import Reader
 from careloom.store.stored import Stored
 from careloom.web.banner import Banner, banner_of
@@ -157,7 +158,7 @@ def _message(call: Call, stored: Stored) -> str:
 
 def _line(call: Call, stored: Stored, shown: Stored) -> Version:
     href = f"/browse/{stored.rtype}/{stored.id}?version={stored.version}"
-    what = "deleted" if stored.is_deleted else "created" if stored.version == 1 else "updated"
+    what = "deleted" if stored.is_deleted else "created" if stored.deed.status == CREATE.status else "updated"
     return Version(
         number=stored.version,
         what=what,

@@ -92,13 +92,12 @@ def _url(base: str, call: Call, more: tuple[tuple[str, str], ...]) -> str:
 
 
 def _entry(base: str, stored: Stored) -> bytes:
-    method = "DELETE" if stored.is_deleted else "POST" if stored.version == 1 else "PUT"
-    status = {"DELETE": "204", "POST": "201", "PUT": "200"}[method]
+    method, status = stored.deed
     address = f"{stored.rtype}/{stored.id}"
     rest = {
         "request": {"method": method, "url": stored.rtype if method == "POST" else address},
         "response": {
-            "status": status,
+            "status": str(status),
             "etag": etag(stored.version),
             "lastModified": instant(stored.last_updated),
         },
