@@ -58,6 +58,7 @@ CHECKS: dict[str, str] = {
     "reindex": "careloom.verify.reindexing:check",
     "search-oracle": "careloom.verify.search_oracle:check",
     "patch": "careloom.verify.patch:check",
+    "snapshots": "careloom.verify.snapshots:check",
     "us-core-examples": "careloom.verify.us_core_examples:check",
     "registers": "careloom.verify.identity:register_figures",
     "v2-agreement": "careloom.verify.v2_agreement:check",

@@ -38,6 +38,15 @@ def test_the_terms_are_what_the_published_definitions_say(
     assert text == (R4 / "terms.json").read_text("utf-8")
 
 
+def test_the_structures_are_what_the_published_definitions_say(
+    r4_archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    script = importlib.import_module("r4_structures")
+    text = script.condensed(script.definitions(r4_archive))
+    assert text == (R4 / "structures.json").read_text("utf-8")
+
+
 def test_a_search_parameter_keeps_its_number_when_others_come_and_go() -> None:
     script = r4_facts()
 

@@ -206,18 +206,19 @@ class Compiler:
 
     def conforms(self, url: str, item: Item, run: Run) -> bool | None:
         """Whether a resource conforms to a type or profile; None where it is not here, or the profile not known."""
-        kind, check = self.kind_of(url), self.known.check(url)
+        kind = self.kind_of(url)
         if item.kind and kind and kind not in {item.kind, "Resource"}:
             return False
         if type_of(url):
             return True if item.kind else None
+        check = self.known.check(url)
         if item.value is None or check is None:
             return None
         return run.attempt(check, item, _HERE)
 
     def kind_of(self, url: str) -> str:
         """The type that a profile is of, or "" if it is not known."""
-        node = self.known.root(url)
+        node = None if type_of(url) else self.known.root(url)
         return type_of(url) or (node.name if node is not None else "")
 
     def _profiles(self, node: Node) -> Check | None:

@@ -63,12 +63,20 @@ def _beyond_r4(resource: Resource, profiles: Profiles, profile: str, mode: str) 
         for url in one.get("meta", {}).get("profile", ()):
             if one is resource and profile and url.partition("|")[0] == profile.partition("|")[0]:
                 continue
-            if url in profiles:
-                issues += profiles.conformance(one, url, within=resource, path=path)
-            else:
-                text = f"Not checked: the profile {url} that the resource claims is not known here."
-                issues.append(Issue("not-supported", text, f"{path}.meta.profile", "warning"))
+            issues += _claimed(profiles, one, url, resource, path)
     return list(dict.fromkeys(issues)) + list(_modifiers(resource, rtype, profiles))
+
+
+def _claimed(profiles: Profiles, one: Resource, url: str, within: Resource, path: str) -> list[Issue]:
+    """What a profile finds that the resource claims; one that is not known, or not sound, is no fault of the resource."""
+    why = "is not known here"
+    if url in profiles:
+        try:
+            return profiles.conformance(one, url, within=within, path=path)
+        except OutcomeError:
+            why = "has no snapshot, and none can be made"
+    text = f"Not checked: the profile {url} that the resource claims {why}."
+    return [Issue("not-supported", text, f"{path}.meta.profile", "warning")]
 
 
 def _resources(resource: Resource, path: str) -> Iterator[tuple[Resource, str]]:

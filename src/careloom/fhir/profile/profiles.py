@@ -13,41 +13,29 @@ from careloom.fhir.profile.compile import Compiler
 from careloom.fhir.profile.item import Item, root
 from careloom.fhir.profile.node import Node, tree
 from careloom.fhir.profile.run import Check, Run, Where
+from careloom.fhir.profile.structures import Structures
 from careloom.fhir.profile.terms import Terms
 from careloom.fhir.resource import Resource
 from careloom.fhir.validate import MAX_ISSUES, validate
 
-CORE = "http://hl7.org/fhir/StructureDefinition/"
-_KEPT = ("id", "path", "sliceName", "slicing", "min", "max", "type", "maxLength", "binding", "constraint")
-# R4 uses this one itself, for elements that must not be a comparison.
-_SIMPLE_QUANTITY: Resource = {
-    "resourceType": "StructureDefinition",
-    "url": f"{CORE}SimpleQuantity",
-    "type": "Quantity",
-    "snapshot": {
-        "element": [
-            {"id": "Quantity", "path": "Quantity", "min": 0, "max": "*"},
-            {"id": "Quantity.comparator", "path": "Quantity.comparator", "min": 0, "max": "0"},
-        ]
-    },
-}
-
 
 class Profiles:
-    """Profiles by canonical address, with the value sets and code systems that came with them.
+    """Profiles by canonical address, with the value sets and code systems that came with them; and those of R4 itself.
 
-    A profile that a profile refers to must be among the definitions too; where it is not, that is said as an
+    Where a profile has a differential only, its snapshot is made of it. A profile that a profile refers to must be among the definitions too; where it is not, that is said as an
     information issue, and the resource is not called wrong.
     """
 
     def __init__(self, definitions: Iterable[Resource] = ()) -> None:
         given = self._given = list(definitions)
         self.terms = Terms(given)
-        self._definitions: dict[str, Resource] = {}
-        for one in (_SIMPLE_QUANTITY, *given):
-            if one["resourceType"] == "StructureDefinition" and one.get("kind") != "logical":
-                self._definitions[one["url"]] = _lean(one)
+        self._structures = Structures(
+            one
+            for one in given
+            if one["resourceType"] == "StructureDefinition" and one.get("kind") != "logical"
+        )
         self._roots: dict[str, Node] = {}
+        self._faults: dict[str, OutcomeError] = {}
         self._checks: dict[str, Check] = {}
 
     def and_of(self, definitions: Iterable[Resource]) -> Profiles:
@@ -55,12 +43,13 @@ class Profiles:
         return Profiles([*self._given, *definitions])
 
     def urls(self, rtype: str = "") -> list[str]:
-        """The addresses of the profiles, of one type or all."""
-        return sorted(u for u, one in self._definitions.items() if not rtype or one["type"] == rtype)
+        """The addresses of the profiles that were given, of one type or all."""
+        given = self._structures.given()
+        return sorted(url for url, one in given.items() if not rtype or one["type"] == rtype)
 
     def __contains__(self, url: str) -> bool:
         """Whether a profile is known; a version after | is not looked at."""
-        return url.partition("|")[0] in self._definitions
+        return self._structures.find(url.partition("|")[0]) is not None
 
     def validate(self, resource: Resource, url: str) -> list[Issue]:
         """What is wrong with a resource by R4 and by the profile; empty where nothing is.
@@ -84,7 +73,8 @@ class Profiles:
         """
         check = self.check(url.partition("|")[0])
         if check is None:
-            raise OutcomeError(Issue("not-found", f"The profile {url} is not known here."))
+            fault = self._faults.get(url.partition("|")[0])
+            raise fault or OutcomeError(Issue("not-found", f"The profile {url} is not known here."))
         run = Run(within or resource)
         run.resource = resource
         try:
@@ -94,9 +84,15 @@ class Profiles:
         return run.issues
 
     def root(self, url: str) -> Node | None:
-        """The tree of a profile, or None if it is not known."""
-        if url not in self._roots and url in self._definitions:
-            self._roots[url] = tree(self._definitions[url])
+        """The tree of a profile; None if it is not known, or has no snapshot and none can be made."""
+        if url not in self._roots and url not in self._faults:
+            try:
+                elements = self._structures.elements(url)
+                if elements is None:
+                    return None
+                self._roots[url] = tree({"url": url, "snapshot": {"element": elements}})
+            except OutcomeError as fault:
+                self._faults[url] = fault
         return self._roots.get(url)
 
     def check(self, url: str) -> Check | None:
@@ -105,7 +101,8 @@ class Profiles:
             node = self.root(url)
             if node is None:
                 return None
-            name = self._definitions[url].get("name") or url.rpartition("/")[2]
+            found = self._structures.find(url)
+            name = (found or {}).get("name") or url.rpartition("/")[2]
             self._checks[url] = _guarded(url, node, Compiler(self, name))
         return self._checks[url]
 
@@ -137,17 +134,3 @@ def _container(value: Any, outer: Resource) -> Resource:
     if type(value) is not dict or "resourceType" not in value:
         return outer
     return outer if any(value is one for one in outer.get("contained", ())) else value
-
-
-def _lean(profile: Resource) -> Resource:
-    """What is needed of a StructureDefinition; texts and mappings are most of it."""
-    elements = [_lean_element(one) for one in profile.get("snapshot", {}).get("element", ())]
-    return {key: profile.get(key, "") for key in ("url", "name", "type")} | {
-        "snapshot": {"element": elements}
-    }
-
-
-def _lean_element(element: Resource) -> Resource:
-    return {
-        key: value for key, value in element.items() if key in _KEPT or key.startswith(("fixed", "pattern"))
-    }
