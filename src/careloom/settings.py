@@ -13,6 +13,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 _LAST_PORT = 65_535
+_A_CENTURY_HOURS = 876_000
 
 
 class WrongSetting(ValueError):  # noqa: N818 - it is what it is called
@@ -58,6 +59,8 @@ class Settings:
     """Packages (.tgz) of implementation guides, several with commas: their profiles are known to $validate."""
     required_profiles: str = ""
     """Profiles of the guides that what comes in must conform to: `Type=url`, several with commas; one for each type is enough."""
+    bulk_kept_hours: float = 168.0
+    """For how long after its end the files of a bulk export, and what is told of an import, are kept."""
     log_level: str = "info"
     """debug, info, warning or error."""
     conformance: Path = Path("../shared/data")
@@ -111,6 +114,8 @@ def mistakes(settings: Settings) -> list[str]:
         found.append(f"CARELOOM_MLLP_PORT must be a port from 1 to {_LAST_PORT}, or 0 for none.")
     if settings.workers < 0:
         found.append("CARELOOM_WORKERS must be a number of processes, or 0 for one a core.")
+    if not 0 <= settings.bulk_kept_hours <= _A_CENTURY_HOURS:
+        found.append("CARELOOM_BULK_KEPT_HOURS must be a number of hours.")
     if settings.log_level.upper() not in logging.getLevelNamesMapping():
         found.append("CARELOOM_LOG_LEVEL must be debug, info, warning or error.")
     try:

@@ -16,6 +16,7 @@ from careloom.fhir.profile import Profiles
 from careloom.fhir.resource import Resource, dumps, reference_to
 from careloom.flow.arrival import accept, drive
 from careloom.flow.bulk import begin_export, begin_import
+from careloom.flow.bulk_expiry import expire
 from careloom.flow.guides import demand_of, profiles_of
 from careloom.flow.interaction import NO_GUARD, Desk, Guard, interact
 from careloom.flow.job import run_job
@@ -120,6 +121,10 @@ class Flow:
     def import_ndjson(self, actor: Actor, url: str, body: bytes) -> str:
         """Begin an import of NDJSON; the id of the job."""
         return begin_import(self._desk(actor), url, body)
+
+    def expire(self) -> int:
+        """Remove the outcomes of bulk jobs whose time is over; how many."""
+        return expire(self.database, self.settings, self.clock())
 
     def run_job(self) -> int:
         """Do one step of the job that waited longest; 0: there is nothing to do now."""

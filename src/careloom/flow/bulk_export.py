@@ -84,6 +84,12 @@ def folder_of(settings: Settings, job_id: str) -> Path:
     return settings.home / "exports" / job_id
 
 
+def folders(settings: Settings) -> list[str]:
+    """The jobs that have a folder of files."""
+    home = settings.home / "exports"
+    return sorted(path.name for path in home.iterdir()) if home.is_dir() else []
+
+
 def remove(settings: Settings, job_id: str) -> None:
     """Remove the files of an export."""
     shutil.rmtree(folder_of(settings, job_id), ignore_errors=True)

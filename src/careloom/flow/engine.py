@@ -118,6 +118,7 @@ def _upkeep(flow: Flow, leaving: threading.Event) -> None:
     upkeep = Upkeep()
     while not leaving.wait(UPKEEP_EVERY_S):
         _guarded(lambda _: _kept_up(flow, upkeep), "upkeep")
+        _guarded(lambda _: flow.expire(), "expiry")
 
 
 def _kept_up(flow: Flow, upkeep: Upkeep) -> int:

@@ -128,6 +128,18 @@ def cancel(connection: Connection, id_: str, now: datetime) -> bool:
     return connection.execute(sql, [now, id_]).rowcount > 0
 
 
+def forget(connection: Connection, kinds: Sequence[str], ended_before: datetime) -> int:
+    """Remove jobs that ended at this moment or before; how many."""
+    sql = "delete from job where kind = any(%s) and ended <= %s"
+    return connection.execute(sql, [list(kinds), ended_before]).rowcount
+
+
+def ids(connection: Connection, kinds: Sequence[str]) -> frozenset[str]:
+    """The ids of all jobs of these kinds."""
+    rows = connection.execute("select id from job where kind = any(%s)", [list(kinds)]).fetchall()
+    return frozenset(id_ for (id_,) in rows)
+
+
 def _job(row: tuple[Any, ...]) -> Job:
     id_, kind, owner, request, state, status, done, total, issues, created, ended = row
     told = tuple(msgspec.convert(issues, list[Issue]))

@@ -6,7 +6,6 @@ Room: web. Standard: https://hl7.org/fhir/uv/bulkdata/STU2/export.html#bulk-data
 from __future__ import annotations
 
 import re
-from datetime import timedelta
 from typing import Any
 
 from starlette.responses import FileResponse, Response
@@ -14,6 +13,7 @@ from starlette.responses import FileResponse, Response
 from careloom.fhir.outcome import Issue, OutcomeError, operation_outcome
 from careloom.fhir.resource import dumps
 from careloom.flow import bulk_export, bulk_import
+from careloom.flow.bulk_expiry import is_expired, kept_until
 from careloom.store import jobs
 from careloom.store.jobs import Job
 from careloom.web.call import Call
@@ -21,8 +21,6 @@ from careloom.web.rest.answer import base_of, done, fhir, http_date
 
 NDJSON = "application/fhir+ndjson"
 RETRY_S = 1
-KEPT = timedelta(days=7)
-"""For how long after its end the manifest promises the files."""
 
 _NAME = re.compile(r"([A-Za-z]+)\.ndjson")
 
@@ -41,7 +39,7 @@ def status(call: Call) -> Response:
     if job.status == "failed":
         return fhir(operation_outcome(job.issues), 500)
     manifest = _export(call, job) if job.kind == "export" else _import(call, job)
-    headers = {"Expires": http_date((job.ended or call.now) + KEPT)}
+    headers = {"Expires": http_date(kept_until(call.site.settings, job) or call.now)}
     return Response(dumps(manifest), 200, headers, "application/json")
 
 
@@ -65,10 +63,11 @@ def file(call: Call) -> Response:
         return Response(b"".join(line + b"\n" for line in lines), media_type=NDJSON)
     if job.kind != "export" or match[1] not in bulk_export.state_of(job).files:
         raise OutcomeError(Issue("not-found", "There is no such file."))
+    path = bulk_export.folder_of(call.site.settings, job.id) / f"{match[1]}.ndjson"
+    if not path.exists():
+        raise OutcomeError(Issue("not-found", "The file was removed: export again."))
     call.seen("operation", f"$export {match[1]}")
-    return FileResponse(
-        bulk_export.folder_of(call.site.settings, job.id) / f"{match[1]}.ndjson", media_type=NDJSON
-    )
+    return FileResponse(path, media_type=NDJSON)
 
 
 def _job(call: Call) -> Job:
@@ -76,6 +75,8 @@ def _job(call: Call) -> Job:
         job = jobs.job(connection, call.parts["job"])
     if job is None or job.status == "cancelled" or job.owner != call.who.id:
         raise OutcomeError(Issue("not-found", "There is no such job."))
+    if is_expired(call.site.settings, job, call.now):
+        raise OutcomeError(Issue("not-found", "The job ended so long ago that nothing is kept of it."))
     return job
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
@@ -13,6 +15,7 @@ from careloom.flow import bulk_export, bulk_import
 from careloom.store.accounts import create_token
 
 ASYNC = {"prefer": "respond-async", "accept": "application/fhir+json"}
+PATIENT = b'{"resourceType":"Patient","id":"p0","gender":"male"}'
 NDJSON = {"content-type": "application/fhir+ndjson"}
 
 
@@ -162,6 +165,54 @@ def test_a_job_is_its_owners_and_can_be_ended(client: httpx.Client, served: Any)
     assert client.get(url).status_code == 404
     assert client.get(told["output"][0]["url"]).status_code == 404
     assert client.delete(url).status_code == 404
+
+
+def test_what_is_done_is_kept_for_the_time_that_its_manifest_names(client: httpx.Client, served: Any) -> None:
+    kicked = [client.get("/$export", headers=ASYNC)]
+    files = [one["url"] for one in manifest(client, served, kicked[0])["output"]]
+    kicked += [client.post("/$import", content=PATIENT, headers=NDJSON)]
+    manifest(client, served, kicked[1])
+    folder = bulk_export.folder_of(served.settings, kicked[0].headers["content-location"].rpartition("/")[2])
+    addresses = [one.headers["content-location"] for one in kicked]
+    hours = served.settings.bulk_kept_hours
+    for address in addresses:
+        until = parsedate_to_datetime(client.get(address).headers["expires"])
+        assert timedelta(0) <= datetime.now(UTC) + timedelta(hours=hours) - until < timedelta(minutes=1)
+    assert served.flow.expire() == 0
+    assert folder.exists()
+
+    aged(served, hours - 0.1)
+    assert [client.get(url).status_code for url in (*addresses, files[0])] == [200, 200, 200]
+    aged(served, 0.2)
+    assert {client.get(url).status_code for url in (*addresses, *files)} == {404}
+    assert folder.exists()
+    assert served.flow.expire() == 3  # two jobs, one folder
+    assert not folder.exists()
+    assert {client.get(url).status_code for url in (*addresses, *files)} == {404}
+    assert client.get("/Patient/p1").status_code == 200
+
+
+def test_files_whose_removal_was_broken_off_are_removed_and_those_of_a_job_at_work_stay(
+    client: httpx.Client, served: Any
+) -> None:
+    kicked = client.get("/$export", headers=ASYNC)
+    working = bulk_export.folder_of(served.settings, kicked.headers["content-location"].rpartition("/")[2])
+    left = bulk_export.folder_of(served.settings, "left")
+    for folder in (working, left):
+        folder.mkdir(parents=True)
+    aged(served, 1_000)
+    assert served.flow.expire() == 1
+    assert (working.exists(), left.exists()) == (True, False)
+    assert manifest(client, served, kicked)["output"]
+
+
+def aged(served: Any, hours: float) -> None:
+    """So much time goes by."""
+    with served.database.connection() as connection:
+        connection.execute(
+            "update job set created = created - %(by)s, ended = ended - %(by)s",
+            {"by": timedelta(hours=hours)},
+        )
 
 
 def test_a_kick_off_that_cannot_be_read_is_refused(client: httpx.Client) -> None:
