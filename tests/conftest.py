@@ -196,12 +196,19 @@ class Served:
 def served(database: Database, tmp_path: Path) -> Iterator[Served]:
     """The web server on a free port of loopback, in demo mode, with the demo's accounts and no clinical data."""
     # Imported here, so that a slip in the upper rooms does not stop the tests of the lower ones.
-    from careloom.flow import Flow
     from careloom.store.accounts import ensure_demo_accounts
+
+    ensure_demo_accounts(database)
+    with serving(database, Settings(home=tmp_path, port=0, demo=True, time_zone="Europe/Berlin")) as opened:
+        yield opened
+
+
+@contextlib.contextmanager
+def serving(database: Database, settings: Settings) -> Iterator[Served]:
+    """The web server on a free port of loopback, as these settings have it."""
+    from careloom.flow import Flow
     from careloom.web.server import Server, app
 
-    settings = Settings(home=tmp_path, port=0, demo=True, time_zone="Europe/Berlin")
-    ensure_demo_accounts(database)
     flow = Flow(database, settings)
     application = app(settings, database, flow)
     server = Server(application, settings)
@@ -215,3 +222,9 @@ def served(database: Database, tmp_path: Path) -> Iterator[Served]:
     server.should_exit = True
     thread.join(timeout=20)
     assert not thread.is_alive(), "the server did not stop"
+
+
+@pytest.fixture(name="serving")
+def _serving() -> Any:
+    """`serving(database, settings)`: a server of the test's own settings."""
+    return serving

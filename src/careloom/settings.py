@@ -61,6 +61,8 @@ class Settings:
     """Profiles of the guides that what comes in must conform to: `Type=url`, several with commas; one for each type is enough."""
     bulk_kept_hours: float = 168.0
     """For how long after its end the files of a bulk export, and what is told of an import, are kept."""
+    import_max_gb: float = 64.0
+    """Gigabytes (unpacked) of one file that `$import` takes; it goes to the disk as it comes."""
     log_level: str = "info"
     """debug, info, warning or error."""
     conformance: Path = Path("../shared/data")
@@ -114,6 +116,8 @@ def mistakes(settings: Settings) -> list[str]:
         found.append(f"CARELOOM_MLLP_PORT must be a port from 1 to {_LAST_PORT}, or 0 for none.")
     if settings.workers < 0:
         found.append("CARELOOM_WORKERS must be a number of processes, or 0 for one a core.")
+    if not settings.import_max_gb > 0:
+        found.append("CARELOOM_IMPORT_MAX_GB must be a number of gigabytes above 0.")
     if not 0 <= settings.bulk_kept_hours <= _A_CENTURY_HOURS:
         found.append("CARELOOM_BULK_KEPT_HOURS must be a number of hours.")
     if settings.log_level.upper() not in logging.getLevelNamesMapping():

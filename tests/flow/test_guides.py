@@ -127,7 +127,7 @@ def test_a_patch_that_leaves_what_is_demanded_is_done(flow: Flow) -> None:
 
 def test_an_import_names_the_lines_that_do_not_conform(flow: Flow) -> None:
     good, bad = {**PATIENT, "id": "a", "birthDate": "1980"}, {**PATIENT, "id": "b"}
-    flow.import_ndjson(CLINIC, "http://x/$import", b"\n".join(map(dumps, (good, bad))))
+    flow.import_ndjson(CLINIC, "http://x/$import", flow.blobs.put(b"\n".join(map(dumps, (good, bad)))))
     while flow.run_job():
         pass
     with flow.database.connection() as connection:

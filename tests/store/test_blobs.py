@@ -14,15 +14,15 @@ from careloom.store.blobs import Blobs
 @given(st.binary(max_size=200))
 def test_what_is_put_is_read_and_the_same_bytes_have_one_name(tmp_path: Path, content: bytes) -> None:
     blobs = Blobs(tmp_path / "blobs")
-    name = blobs.put(content)
-    assert blobs.put(content) == name
+    name = blobs.put(content).name
+    assert blobs.put(content) == (name, len(content))
     assert blobs.read(name) == content
     assert name in set(blobs.names())
 
 
 def test_altered_and_missing_blobs_are_said_so(tmp_path: Path) -> None:
     blobs = Blobs(tmp_path / "blobs")
-    name = blobs.put(b"as it was")
+    name = blobs.put(b"as it was").name
     blobs.path(name).write_bytes(b"as it is")
     with pytest.raises(OutcomeError, match="altered"):
         blobs.read(name)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
 import pytest
 
+from careloom.fhir.resource import dumps
 from careloom.settings import settings_from
 from careloom.verify import us_core
 from careloom.verify.us_core_suite import SUITE, Group, Parameter, groups, shows, values
@@ -56,15 +61,39 @@ def test_a_slice_is_known_by_what_tells_it_apart() -> None:
 
 @pytest.mark.parametrize("is_lost", [False, True])
 def test_a_search_that_does_not_find_its_resource_is_counted(is_lost: bool) -> None:
-    def answer(request: httpx.Request) -> httpx.Response:
-        if request.url.path == "/Patient/7":
-            return httpx.Response(200, json=PATIENT)
-        entries = [] if is_lost else [{"resource": PATIENT, "search": {"mode": "match"}}]
-        return httpx.Response(200, json={"resourceType": "Bundle", "entry": entries})
-
-    with httpx.Client(transport=httpx.MockTransport(answer), base_url="http://x") as client:
+    with forgetful(is_lost=is_lost) as url, httpx.Client(base_url=url) as client:
         assert us_core.searched(client, GROUP, [PATIENT]) == [not is_lost, None]
         assert us_core.shown_of(client, GROUP, [PATIENT]) == [True, None]
+
+
+@contextmanager
+def forgetful(*, is_lost: bool) -> Iterator[str]:
+    """A FHIR server of one Patient, which it reads, and which its searches find or lose; its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            entries = [] if is_lost else [{"resource": PATIENT, "search": {"mode": "match"}}]
+            answer = PATIENT if self.path == "/Patient/7" else {"resourceType": "Bundle", "entry": entries}
+            body = dumps(answer)
+            self.send_response(200)
+            self.send_header("Content-Type", "application/fhir+json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.do_GET()
+
+        def log_message(self, *_: object) -> None:
+            """Nothing is said of it."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
 
 
 def test_a_server_of_the_check_stores_and_finds(tmp_path: Path) -> None:

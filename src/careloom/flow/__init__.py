@@ -24,7 +24,7 @@ from careloom.flow.station import run_station, run_timer
 from careloom.flow.transaction import Answer, no_answer, transact
 from careloom.settings import Settings
 from careloom.store.actor import Actor
-from careloom.store.blobs import Blobs
+from careloom.store.blobs import Blob, Blobs
 from careloom.store.commit import Committed
 from careloom.store.database import Database
 from careloom.store.event import Arrival, Receipt
@@ -63,7 +63,10 @@ class Flow:
         return accept(self.database, self.settings, arrival, self.clock())
 
     def drive(self, event_id: int, actor: Actor) -> Receipt:
-        """Map a kept event again (after a fix of the map or of the source's set-up)."""
+        """Map a kept event again (after a fix of the map or of the source's set-up).
+
+        An import is begun again as a job; its receipt says `received`.
+        """
         return drive(self.database, self.settings, event_id, actor, self.clock())
 
     def transact(self, body: bytes, actor: Actor, source: str = "", answer: Answer = no_answer) -> bytes:
@@ -118,9 +121,9 @@ class Flow:
         """Begin a bulk export of the store as it is now; the id of the job."""
         return begin_export(self._desk(actor), url, scope, elements, filters)
 
-    def import_ndjson(self, actor: Actor, url: str, body: bytes) -> str:
-        """Begin an import of NDJSON; the id of the job."""
-        return begin_import(self._desk(actor), url, body)
+    def import_ndjson(self, actor: Actor, url: str, blob: Blob) -> str:
+        """Begin an import of NDJSON that lies among `blobs`; the id of the job."""
+        return begin_import(self._desk(actor), url, blob)
 
     def expire(self) -> int:
         """Remove the outcomes of bulk jobs whose time is over; how many."""

@@ -17,6 +17,8 @@ from careloom.fhir.facts import has_other_choice
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import Resource
 from careloom.fhir.validate import validate
+from careloom.flow.bulk import KIND as IMPORT
+from careloom.flow.bulk import import_again
 from careloom.flow.delivery import destinations_of
 from careloom.flow.file import commit_file
 from careloom.flow.guides import Demand, demand_of
@@ -78,6 +80,9 @@ def _drive(database: Database, settings: Settings, event_id: int, actor: Actor, 
     with database.connection() as connection:
         event = events.event(connection, event_id, actor, Blobs(settings.home / "blobs"))
         take_turn(connection, event.source)
+        if event.kind == IMPORT:
+            import_again(connection, actor, now, event)
+            return Receipt(event.id, "received")
         return _take_in(connection, settings, event, now)
 
 

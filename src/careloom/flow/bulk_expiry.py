@@ -10,10 +10,13 @@ from datetime import datetime, timedelta
 from careloom.flow.bulk_export import folders, remove
 from careloom.settings import Settings
 from careloom.store import jobs
+from careloom.store.blobs import Blobs
 from careloom.store.database import Database
 from careloom.store.jobs import Job
 
 KINDS = ("export", "import")
+STALE = timedelta(days=1)
+"""Nobody sends one file for so long without a pause that ends the connection."""
 
 
 def kept_until(settings: Settings, job: Job) -> datetime | None:
@@ -28,7 +31,7 @@ def is_expired(settings: Settings, job: Job, now: datetime) -> bool:
 
 
 def expire(database: Database, settings: Settings, now: datetime) -> int:
-    """Remove what is kept no longer; how many jobs and folders went.
+    """Remove what is kept no longer; how many jobs, folders and halves of files went.
 
     A folder is made by a step of a job whose row was there before it. So a folder that was seen before the rows were
     read, and has none, belongs to nothing: a removal that was broken off leaves none behind for ever.
@@ -41,4 +44,5 @@ def expire(database: Database, settings: Settings, now: datetime) -> int:
     orphans = [job_id for job_id in seen if job_id not in kept]
     for job_id in orphans:
         remove(settings, job_id)
-    return gone + len(orphans)
+    swept = Blobs(settings.home / "blobs").sweep(now - STALE)
+    return gone + len(orphans) + swept

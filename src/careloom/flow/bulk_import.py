@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 
@@ -31,7 +30,11 @@ from careloom.store.database import Connection, is_transient
 from careloom.store.jobs import Job, Step
 
 STEP = 1_000
-"""Lines in one step."""
+"""Lines in one step at most."""
+STEP_BYTES = 4 << 20
+"""Bytes after which a step takes no further line."""
+MOST_LINE = 32 << 20
+"""Bytes of one line."""
 MOST_TOLD = 1_000
 """Faults that are told of one import; more are counted and not told."""
 
@@ -69,7 +72,8 @@ def step(connection: Connection, settings: Settings, job: Job, now: datetime) ->
     asked, state = msgspec.convert(job.request, Import), state_of(job)
     with Blobs(settings.home / "blobs").path(asked.blob).open("rb") as file:
         file.seek(state.offset)
-        lines = list(islice(file, STEP))
+        lines = _next(file)
+        state.offset = file.tell()
     actor = Actor(asked.actor, frozenset(asked.roles))
     origin = Origin(now, asked.actor, AGENT, asked.event_id)
 
@@ -78,7 +82,6 @@ def step(connection: Connection, settings: Settings, job: Job, now: datetime) ->
             state.changed += commit_entries(connection, entries, actor, origin, "import", demand_of(settings))
 
     issues = _taken(lines, state, take)
-    state.offset += sum(map(len, lines))
     state.line += len(lines)
     is_last = state.offset >= asked.size
     if is_last:
@@ -89,9 +92,28 @@ def step(connection: Connection, settings: Settings, job: Job, now: datetime) ->
     return Step(told, state.offset, asked.size, is_last=is_last, issues=tuple(issues[:room]))
 
 
-def _taken(lines: Sequence[bytes], state: State, take: Callable[[Sequence[Entry]], None]) -> list[Issue]:
+def _next(file: BinaryIO) -> list[bytes | None]:
+    """The next lines, as many as one step takes; None: a line too long to be read."""
+    lines: list[bytes | None] = []
+    size = 0
+    while len(lines) < STEP and size < STEP_BYTES:
+        line = file.readline(MOST_LINE + 1)
+        if not line:
+            break
+        size += len(line)
+        lines.append(line if len(line) <= MOST_LINE else None)
+        while len(line) > MOST_LINE and not line.endswith(b"\n"):
+            line = file.readline(MOST_LINE + 1)
+    return lines
+
+
+def _taken(
+    lines: Sequence[bytes | None], state: State, take: Callable[[Sequence[Entry]], None]
+) -> list[Issue]:
     """Commit the lines together or, where that cannot be done, one by one; what was wrong with which."""
-    numbered = [(state.line + index, line) for index, line in enumerate(lines) if line.strip()]
+    numbered = [
+        (state.line + index, line) for index, line in enumerate(lines) if line is None or line.strip()
+    ]
     try:
         take([_entry(number, line) for number, line in numbered])
     except OutcomeError as error:
@@ -113,7 +135,9 @@ def _taken(lines: Sequence[bytes], state: State, take: Callable[[Sequence[Entry]
     return issues
 
 
-def _entry(number: int, line: bytes) -> Entry:
+def _entry(number: int, line: bytes | None) -> Entry:
+    if line is None:
+        raise OutcomeError(Issue("too-long", f"A line may have {MOST_LINE} bytes."))
     entry = entry_of(number, line)
     if not entry.id:
         raise OutcomeError(Issue("required", "A resource to import needs its id.", f"{entry.rtype}.id"))

@@ -2,7 +2,7 @@
 
 Room: store. May import: fhir.outcome. Touches: `home/blobs`.
 
-A blob is written to a temporary name, forced to disk, and renamed: a name that exists is complete. It is written
+A blob is written, whole or piece by piece, to a temporary name, forced to disk, and renamed: a name that exists is complete. It is written
 before the row that points to it, so that a crash leaves at most a blob without a row, never a row without a blob.
 """
 
@@ -14,9 +14,22 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from careloom.fhir.outcome import Issue, OutcomeError
+
+HALF = ".half-"
+"""How the name of a blob begins that is still coming."""
+
+
+class Blob(NamedTuple):
+    """A blob that is kept."""
+
+    name: str
+    """SHA-256 of its bytes, in hex."""
+    size: int
 
 
 class Blobs:
@@ -25,36 +38,59 @@ class Blobs:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def put(self, content: bytes) -> str:
-        """Keep the bytes; return their SHA-256 in hex. The same bytes are kept once.
+    def put(self, content: bytes) -> Blob:
+        """Keep the bytes; the same bytes are kept once.
 
         Raises OutcomeError `no-store` when the disk is full, `forbidden` when the folder cannot be written.
         """
         name = hashlib.sha256(content).hexdigest()
-        target = self.path(name)
-        if target.exists():
-            return name
+        if self.path(name).exists():
+            return Blob(name, len(content))
+        incoming = self.incoming()
+        try:
+            incoming.write(content)
+            return incoming.keep()
+        finally:
+            incoming.drop()
+
+    def incoming(self) -> Incoming:
+        """A blob that comes piece by piece; raises as `put` does."""
         try:
             # With a database at a URL nothing else may have made the home yet.
             self.folder.parent.mkdir(parents=True, exist_ok=True)
-            for folder in (self.folder, target.parent):
-                folder.mkdir(mode=0o700, exist_ok=True)
-            _write(target, content)
+            self.folder.mkdir(mode=0o700, exist_ok=True)
+            return Incoming(self)
         except OSError as error:
-            raise _explained(self.folder, error) from error
-        return name
+            raise explained(self.folder, error) from error
+
+    def sweep(self, before: datetime) -> int:
+        """Remove what began to come before this moment, never ended, and belongs to a process that was killed."""
+        swept = 0
+        for path in self.folder.glob(f"{HALF}*"):
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime < before.timestamp():
+                    path.unlink()
+                    swept += 1
+        return swept
 
     def read(self, name: str) -> bytes:
         """The bytes of this hash. Raises OutcomeError `not-found`, or `exception` when the disk altered them."""
         try:
             content = self.path(name).read_bytes()
         except FileNotFoundError as error:
-            text = f"The blob {name} is missing under {self.folder}: restore it from a backup."
-            raise OutcomeError(Issue("not-found", text)) from error
+            raise _missing(self.folder, name) from error
         if hashlib.sha256(content).hexdigest() != name:
             text = f"The blob {name} does not match its hash: the disk altered it; restore it from a backup."
             raise OutcomeError(Issue("exception", text))
         return content
+
+    def beginning(self, name: str, size: int) -> bytes:
+        """The first bytes of a blob that is too large to be read whole; they are not held to the hash."""
+        try:
+            with self.path(name).open("rb") as file:
+                return file.read(size)
+        except FileNotFoundError as error:
+            raise _missing(self.folder, name) from error
 
     def names(self) -> Iterator[str]:
         """Every hash that is kept."""
@@ -67,27 +103,61 @@ class Blobs:
         return self.folder / name[:2] / name
 
 
-def _write(target: Path, content: bytes) -> None:
-    handle, half = tempfile.mkstemp(prefix=".", dir=target.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(half).rename(target)
-    except BaseException:
+class Incoming:
+    """A blob on its way: write, then keep; what is not kept is dropped. One thread at a time."""
+
+    def __init__(self, blobs: Blobs) -> None:
+        self._blobs = blobs
+        handle, half = tempfile.mkstemp(prefix=HALF, dir=blobs.folder)
+        self._half = Path(half)
+        self._file = os.fdopen(handle, "wb")
+        self._hash = hashlib.sha256()
+        self._size = 0
+
+    def write(self, piece: bytes) -> None:
+        """Add some bytes. Raises OutcomeError as `Blobs.put` does."""
+        self._hash.update(piece)
+        self._size += len(piece)
+        try:
+            self._file.write(piece)
+        except OSError as error:
+            raise explained(self._blobs.folder, error) from error
+
+    def keep(self) -> Blob:
+        """That was all: it is on disk when this returns."""
+        blob = Blob(self._hash.hexdigest(), self._size)
+        target = self._blobs.path(blob.name)
+        try:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            target.parent.mkdir(mode=0o700, exist_ok=True)
+            self._half.rename(target)
+            # The rename itself is on disk only when its directory is.
+            directory = os.open(target.parent, os.O_RDONLY)
+            try:
+                os.fsync(directory)
+            finally:
+                os.close(directory)
+        except OSError as error:
+            raise explained(self._blobs.folder, error) from error
+        return blob
+
+    def drop(self) -> None:
+        """Let go of it; what was kept stays."""
+        # A full disk is told of once more when the rest of what was buffered cannot be written.
+        with suppress(OSError):
+            self._file.close()
         with suppress(FileNotFoundError):
-            Path(half).unlink()
-        raise
-    # The rename itself is on disk only when its directory is.
-    directory = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+            self._half.unlink()
 
 
-def _explained(folder: Path, error: OSError) -> OutcomeError:
+def _missing(folder: Path, name: str) -> OutcomeError:
+    text = f"The blob {name} is missing under {folder}: restore it from a backup."
+    return OutcomeError(Issue("not-found", text))
+
+
+def explained(folder: Path, error: OSError) -> OutcomeError:
+    """Why a folder could not be written, for who runs careloom."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return OutcomeError(
             Issue("no-store", f"The disk under {folder} is full: free some space, then try again.")

@@ -22,7 +22,8 @@ class Arrival:
     source: str
     """Which system sent it (`ehr`, `lab` ...)."""
     kind: str
-    """How to read it: a key of registry.MAPPERS (`hl7v2`), or `fhir` (a bundle or resource)."""
+    """How to read it: a key of registry.MAPPERS (`hl7v2`), `fhir` (a bundle or resource), `ndjson`, or `import` (NDJSON
+    of any size, taken in by a job)."""
     body: bytes
     key: str = ""
     """The sender's own id of it (MSH-10, a file's hash); a resend has the same source, key and body."""
@@ -42,6 +43,8 @@ class Event:
     status: EventStatus
     attempts: int = 0
     issues: tuple[Issue, ...] = ()
+    size: int = 0
+    """Of what came, in bytes; where it is too much for the memory, `body` is only its beginning."""
 
 
 @dataclass(frozen=True, slots=True)

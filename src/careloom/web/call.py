@@ -21,6 +21,7 @@ from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.settings import Settings
 from careloom.store.actor import Actor, may
 from careloom.store.audit import Access, AuditBuffer, Interaction
+from careloom.store.blobs import Blob
 from careloom.store.database import Connection, Database
 from careloom.store.read import Reader
 from careloom.web.tokens import Tokens
@@ -70,6 +71,8 @@ class Call:
     """How much news there had been when the request began; a stream that opens later tells what was missed."""
     parts: Mapping[str, Any] = field(default_factory=dict[str, Any])
     body: bytes = b""
+    blob: Blob | None = None
+    """The body, where the road lets it be of any size; `body` is empty then."""
     connection: Connection | None = None
     """The transaction that this is part of, for an entry of a bundle; None: one of its own."""
 

@@ -37,6 +37,9 @@ class Road:
     answer: Handler
     methods: tuple[str, ...] = ("GET",)
     speaks: Literal["page", "outcome", "fhir"] = "page"
+    before: Handler | None = None
+    """Set, the body may be of any size: this is asked before it is read, refuses by raising, and then the body is spooled
+    to a blob."""
     interactions: tuple[str, ...] = ()
     """What it is in the words of the CapabilityStatement (`read`, `search-type`)."""
 

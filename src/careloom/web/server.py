@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from secrets import token_hex
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -27,6 +28,7 @@ from careloom.fhir.outcome import Issue, IssueCode, OutcomeError, status_of
 from careloom.logs import place_of
 from careloom.settings import Settings
 from careloom.store.audit import AuditBuffer
+from careloom.store.blobs import Blob
 from careloom.store.database import Database, is_transient
 from careloom.web import auth
 from careloom.web.assets import static
@@ -36,9 +38,10 @@ from careloom.web.errors import outcome, title_of
 from careloom.web.live import Live
 from careloom.web.packing import MAX_BODY, unpacked
 from careloom.web.rest.form import negotiated
-from careloom.web.road import RIGHTS, Road
+from careloom.web.road import RIGHTS, Handler, Road
 from careloom.web.routes import ROADS
 from careloom.web.security import Headers
+from careloom.web.spool import spooled
 from careloom.web.templating import templates
 from careloom.web.tokens import Tokens
 
@@ -147,6 +150,8 @@ def serve(settings: Settings, database: Database, flow: Flow) -> None:
 def _endpoint(site: Site, road: Road, crew: Crew) -> Endpoint:
     async def answer(request: Request) -> Response:
         try:
+            if road.before is not None:
+                return await _spooled(site, road, road.before, crew, request)
             has_body = request.method in {"POST", "PUT", "PATCH"}
             body = unpacked(await _body(request), request.headers) if has_body else b""
         except OutcomeError as error:
@@ -157,6 +162,15 @@ def _endpoint(site: Site, road: Road, crew: Crew) -> Endpoint:
         return await crew.run(_walk, site, road, request, body)
 
     return answer
+
+
+async def _spooled(site: Site, road: Road, before: Handler, crew: Crew, request: Request) -> Response:
+    refused = await crew.run(_walk, site, replace(road, answer=before), request, b"")
+    if refused.status_code >= 400:  # noqa: PLR2004
+        return refused
+    most = int(site.settings.import_max_gb * 10**9)
+    blob = await spooled(request, site.flow.blobs, crew, most)
+    return await crew.run(_walk, site, road, request, b"", blob)
 
 
 async def _body(request: Request) -> bytes:
@@ -170,8 +184,8 @@ async def _body(request: Request) -> bytes:
     return b"".join(parts)
 
 
-def _walk(site: Site, road: Road, request: Request, body: bytes) -> Response:
-    call = _call(site, request, body)
+def _walk(site: Site, road: Road, request: Request, body: bytes, blob: Blob | None = None) -> Response:
+    call = _call(site, request, body, blob)
     try:
         call = auth.recognised(call)
         auth.admit(call, road.right)
@@ -232,7 +246,7 @@ def _astray(site: Site, request: Request, status: int) -> Response:
     return _refusal(call, speaks, (Issue(code, what),), status=status)
 
 
-def _call(site: Site, request: Request, body: bytes) -> Call:
+def _call(site: Site, request: Request, body: bytes, blob: Blob | None = None) -> Call:
     scope = request.scope
     return Call(
         site=site,
@@ -245,6 +259,7 @@ def _call(site: Site, request: Request, body: bytes) -> Call:
         cookies=request.cookies,
         parts=request.path_params,
         body=body,
+        blob=blob,
         is_secure=scope["scheme"] == "https",
         address=request.client.host if request.client else "",
     )

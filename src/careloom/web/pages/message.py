@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from markupsafe import Markup
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import Resource, loads
@@ -130,9 +130,13 @@ def raw(call: Call) -> Response:
     """The bytes, as they came."""
     with call.site.database.connection() as connection:
         event = events.event(connection, _number(call), call.who, _blobs(call))
+        digest = events.digest(connection, event.id)
     call.seen("read", f"Event/{event.id}", event_id=event.id)
     headers = {"Content-Disposition": f'attachment; filename="message-{event.id}.txt"'}
-    return Response(event.body, media_type="application/octet-stream", headers=headers)
+    media = "application/octet-stream"
+    if len(event.body) < event.size:
+        return FileResponse(_blobs(call).path(digest), media_type=media, headers=headers)
+    return Response(event.body, media_type=media, headers=headers)
 
 
 def drive(call: Call) -> Response:
@@ -155,7 +159,7 @@ def _number(call: Call) -> int:
 def _head(call: Call, event: Event) -> Head:
     title, tone = STATUSES.get(event.status, (event.status, ""))
     received = moment(event.received, call.site.zone, seconds=True)
-    size = f"{len(event.body):,}"
+    size = f"{event.size:,}"
     return Head(
         event.id,
         event.source,

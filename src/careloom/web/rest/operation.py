@@ -15,7 +15,7 @@ from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import Resource, loads
 from careloom.registry import OPERATIONS, load
 from careloom.web.call import Call
-from careloom.web.road import Road
+from careloom.web.road import Handler, Road
 
 Level = Literal["system", "type", "instance"]
 
@@ -32,6 +32,8 @@ class Operation:
     paths: tuple[str, ...] = ()
     """Its addresses, where levels and types do not say it all."""
     right: str = "clinical.read"
+    before: Handler | None = None
+    """As of a Road: the body may be of any size."""
     definition: str = ""
     """Its canonical address; empty: that of the R4 operation `Resource-name`."""
 
@@ -70,7 +72,12 @@ def operation_roads() -> Iterator[Road]:
     for name, one in operations().items():
         for path in paths_of(name):
             yield Road(
-                path=path, right=one.right, answer=load(OPERATIONS[name]), methods=one.methods, speaks="fhir"
+                path=path,
+                right=one.right,
+                answer=load(OPERATIONS[name]),
+                methods=one.methods,
+                speaks="fhir",
+                before=one.before,
             )
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import tracemalloc
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -12,11 +15,15 @@ import httpx
 import pytest
 
 from careloom.flow import bulk_export, bulk_import
+from careloom.store import events
 from careloom.store.accounts import create_token
+from careloom.store.actor import Actor
+from careloom.web import server
 
 ASYNC = {"prefer": "respond-async", "accept": "application/fhir+json"}
 PATIENT = b'{"resourceType":"Patient","id":"p0","gender":"male"}'
 NDJSON = {"content-type": "application/fhir+ndjson"}
+PACKED = {**NDJSON, "content-encoding": "gzip"}
 
 
 def run(served: Any) -> int:
@@ -222,7 +229,7 @@ def test_a_kick_off_that_cannot_be_read_is_refused(client: httpx.Client) -> None
     lenient = {"prefer": "respond-async, handling=lenient"}
     assert client.get("/$export?_shoe=7", headers=lenient).status_code == 202
     assert client.post("/$import", content=b"{}").status_code == 400
-    assert client.post("/$import", content=b" ", headers=NDJSON).status_code == 400
+    assert client.post("/$import", content=b"", headers=NDJSON).status_code == 400
 
 
 def test_an_import_takes_what_it_can_and_names_what_it_cannot(
@@ -250,6 +257,88 @@ def test_an_import_takes_what_it_can_and_names_what_it_cannot(
     packed = NDJSON | {"content-encoding": "gzip"}
     again = manifest(client, served, client.post("/$import", content=gzip.compress(body), headers=packed))
     assert again["error"][0]["count"] == 3
+
+
+def test_an_import_may_be_larger_than_what_is_held_in_memory(
+    client: httpx.Client, served: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "MAX_BODY", 1 << 20)
+    monkeypatch.setattr(bulk_import, "STEP_BYTES", 1 << 16)
+    wanted = 3_000
+
+    def file() -> Iterator[bytes]:
+        for number in range(wanted):
+            yield b'{"resourceType":"Basic","id":"b%d","code":{"text":"%b"}}\n' % (number, b"x" * 1_000)
+
+    assert client.post("/Basic", content=b"".join(file())).status_code == 413
+    client.get("/Basic")  # what is done once is done
+    tracemalloc.start()
+    kicked = client.post("/$import", content=file(), headers=NDJSON)
+    sent, _ = tracemalloc.get_traced_memory()[1], tracemalloc.reset_peak()
+    told = manifest(client, served, kicked)
+    taken = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert told["output"] == [{"type": "Resource", "count": wanted}]
+    assert client.get("/Basic?_summary=count").json()["total"] == wanted
+    assert sent < 1.5e6, sent
+    assert taken < 2.5e6, taken
+    with served.database.autocommit() as connection:
+        [(body, size)] = connection.execute("select body, size from event where kind = 'import'").fetchall()
+    assert (body, size) == (None, sum(map(len, file())))
+
+
+def test_what_may_not_be_imported_is_refused_before_its_body_is_read(
+    client: httpx.Client, served: Any, serving: Any
+) -> None:
+    with served.database.connection() as connection:
+        reader = create_token(connection, "viewer", ["nurse"])
+    stranger = {**NDJSON, "authorization": f"Bearer {reader}"}
+    nobody = {**NDJSON, "authorization": "Bearer x"}
+    held = set(served.flow.blobs.names())
+    tries = [
+        client.post("/$import", content=iter([b"x" * 1_000] * 500), headers=headers).status_code
+        for headers in (stranger, nobody, {"content-type": "text/plain"})
+    ]
+    assert tries == [403, 401, 400]
+    assert client.post("/$import", content=gzip.compress(b"x" * 99)[:-9], headers=PACKED).status_code == 400
+    with serving(served.database, replace(served.settings, import_max_gb=1e-6)) as narrow:
+        body = gzip.compress(b"x" * 2_000)
+        answer = client.post(f"{narrow.url}/fhir/$import", content=body, headers=PACKED)
+    assert answer.status_code == 413
+    assert answer.json()["issue"][0]["code"] == "too-long"
+    assert set(served.flow.blobs.names()) == held
+    assert list(served.flow.blobs.folder.glob(".half-*")) == []
+
+
+def test_a_line_that_is_too_long_is_named_and_the_others_are_taken(
+    client: httpx.Client, served: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk_import, "MOST_LINE", 100)
+    long = b'{"resourceType":"Patient","id":"long","language":"%b"}' % (b"x" * 500)
+    for ending in (b"", b"\n"):
+        body = b"\n".join([PATIENT, long, PATIENT.replace(b"p0", b"p9"), long]) + ending
+        told = manifest(client, served, client.post("/$import", content=body, headers=NDJSON))
+        issues = [one["issue"][0] for one in lines(client, told, "OperationOutcome", "error")]
+        assert [(one["code"], one["diagnostics"][:7]) for one in issues] == [
+            ("too-long", "Line 2:"),
+            ("too-long", "Line 4:"),
+        ]
+    assert client.get("/Patient/p9").status_code == 200
+
+
+def test_to_drive_an_import_again_takes_what_it_refused(client: httpx.Client, served: Any) -> None:
+    lines = [PATIENT, b'{"resourceType":"Patient","id":"p9","birthDate":"soon"}']
+    manifest(client, served, client.post("/$import", content=b"\n".join(lines), headers=NDJSON))
+    engineer = Actor("ina", frozenset({"integration"}))
+    with served.database.connection() as connection:
+        [event] = [one for one in events.events(connection, engineer) if one.kind == "import"]
+    assert event.status == "quarantined"
+    client.put("/Patient/p0", json={"resourceType": "Patient", "id": "p0", "gender": "other"})
+    assert served.flow.drive(event.id, engineer).status == "received"
+    run(served)
+    assert client.get("/Patient/p0").json()["gender"] == "male"
+    with served.database.connection() as connection:
+        assert events.event(connection, event.id, engineer, served.flow.blobs).attempts == 2
 
 
 def test_a_filter_lets_through_what_it_asks_for(client: httpx.Client, served: Any) -> None:
