@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from careloom.store.database import Connection
 from careloom.store.feed import Change
+from careloom.store.stored import Stored
 
 
 class Aside(NamedTuple):
@@ -24,7 +25,7 @@ class Aside(NamedTuple):
     at: datetime
 
 
-def set_aside(connection: Connection, station: str, change: Change, reason: str) -> None:
+def set_aside(connection: Connection, station: str, change: Change | Stored, reason: str) -> None:
     """Name a change; naming it again (a station that ran twice) changes nothing."""
     connection.execute(
         "insert into set_aside (station, rtype, resource_id, version, event_id, reason)"
@@ -33,10 +34,16 @@ def set_aside(connection: Connection, station: str, change: Change, reason: str)
     )
 
 
-def asides(connection: Connection, limit: int = 100) -> list[Aside]:
-    """What was set aside, the newest first."""
+def taken_back(connection: Connection, station: str) -> None:
+    """A station begins from the start: what it set aside before, it will meet again."""
+    connection.execute("delete from set_aside where station = %s", [station])
+
+
+def asides(connection: Connection, limit: int = 100, station: str = "") -> list[Aside]:
+    """What was set aside, by one station or by all, the newest first."""
     rows = connection.execute(
-        "select station, rtype, resource_id, version, event_id, reason, at from set_aside order by id desc limit %s",
-        [limit],
+        "select station, rtype, resource_id, version, event_id, reason, at from set_aside"
+        " where %s in (station, '') order by id desc limit %s",
+        [station, limit],
     ).fetchall()
     return [Aside(*row) for row in rows]

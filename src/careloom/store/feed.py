@@ -13,13 +13,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from careloom.fhir.resource import Resource
 from careloom.store.database import Connection
 from careloom.store.fetch import fetch
 from careloom.store.resource_type import number_of
-from careloom.store.stored import FIELDS, Stored, stored_of
+from careloom.store.stored import FIELDS, Stored, stored_of, stored_one_by_one
 
 CHANNEL = "careloom_feed"
 """NOTIFY channel: something was committed."""
@@ -51,6 +51,13 @@ class Change:
     depth: int
 
 
+class Stretch(NamedTuple):
+    """Versions with the place of each, undecoded, and where to go on."""
+
+    versions: list[tuple[Cursor, Stored]]
+    cursor: Cursor
+
+
 class Batch(NamedTuple):
     """Changes, and where to go on: beyond the last change when the rest up to the horizon was of other types."""
 
@@ -76,6 +83,22 @@ def batch(
     connection: Connection, after: Cursor, limit: int = 500, types: Collection[str] | None = None
 ) -> Batch:
     """As `changes`, with the cursor from which to go on, which moves even when nothing of these types came."""
+    rows, cursor = _rows(connection, after, limit, types)
+    found = zip(stored_of(connection, rows), rows, strict=True)
+    return Batch([_change(stored, Cursor(row[12], row[0])) for stored, row in found], cursor)
+
+
+def stretch(connection: Connection, after: Cursor, limit: int = 500) -> Stretch:
+    """As `batch`, of all types, for who takes bodies as they are; one that cannot be restored is empty."""
+    rows, cursor = _rows(connection, after, limit, None)
+    found = zip(stored_one_by_one(connection, rows), rows, strict=True)
+    return Stretch([(Cursor(row[12], row[0]), stored) for stored, row in found], cursor)
+
+
+def _rows(
+    connection: Connection, after: Cursor, limit: int, types: Collection[str] | None
+) -> tuple[list[tuple[Any, ...]], Cursor]:
+    """The rows behind a cursor, and where to go on."""
     [(horizon,)] = fetch(connection, b"select feed_horizon()")
     # The second comparison restates the first for the index on tx alone.
     where = "(r.tx, r.rid) > (%(tx)s, %(rid)s) and r.tx >= %(tx)s and r.tx < %(horizon)s"
@@ -84,13 +107,31 @@ def batch(
         where += " and r.rtype = any(%(types)s::smallint[])"
         values["types"] = [number_of(rtype) for rtype in sorted(types)]
     rows = fetch(connection, NEXT.format(where=where).encode(), values)
-    found = [
-        _change(stored, Cursor(row[12], row[0]))
-        for stored, row in zip(stored_of(connection, rows), rows, strict=True)
-    ]
-    if len(found) == limit:
-        return Batch(found, found[-1].cursor)
-    return Batch(found, max(after, Cursor(horizon, 0)))
+    if len(rows) == limit:
+        return rows, Cursor(rows[-1][12], rows[-1][0])
+    return rows, max(after, Cursor(horizon, 0))
+
+
+HOLDS = b"""
+select exists (select from res where tx = %(tx)s and rid = %(rid)s)
+    or exists (select from hist where tx = %(tx)s and rid = %(rid)s)"""
+
+
+def holds(connection: Connection, cursor: Cursor) -> bool:
+    """Whether a version stands at this place: False in another store, or in one that was restored from before it."""
+    [(is_there,)] = fetch(connection, HOLDS, {"tx": cursor.tx, "rid": cursor.rid})
+    return is_there
+
+
+def ahead(connection: Connection, after: Cursor) -> int:
+    """About how many versions wait behind a cursor, as the planner's statistics have it beyond ten thousand."""
+    sql = b"select count(*) from (select from res where tx >= %(tx)s and (tx, rid) > (%(tx)s, %(rid)s) limit 10000) r"
+    [(count,)] = fetch(connection, sql, {"tx": after.tx, "rid": after.rid})
+    if count < 10_000:  # noqa: PLR2004
+        return count
+    sql = b"select sum(reltuples)::bigint from pg_class where oid in ('res'::regclass, 'hist'::regclass)"
+    [(rows,)] = fetch(connection, sql)
+    return max(count, rows or 0)
 
 
 def head(connection: Connection) -> Cursor:

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from zstandard import ZstdError
+
 from careloom.fhir.resource import Resource, loads
 from careloom.store.body import spliced
 from careloom.store.database import Connection
@@ -72,4 +74,20 @@ def stored_of(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> list[S
         found.append(
             Stored(rtype, id_, version, last_updated, is_deleted, body, event_id, *made, depth, rid, done)
         )
+    return found
+
+
+def stored_one_by_one(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> list[Stored]:
+    """As `stored_of`; a version whose body cannot be restored has an empty one, and is no deletion."""
+    try:
+        return stored_of(connection, rows)
+    except (ZstdError, LookupError):
+        pass
+    found: list[Stored] = []
+    for row in rows:
+        try:
+            found += stored_of(connection, [row])
+        except (ZstdError, LookupError):
+            # An empty frame is an empty body.
+            found += stored_of(connection, [(*row[:8], b"", *row[9:])])
     return found

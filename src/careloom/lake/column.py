@@ -1,0 +1,47 @@
+"""lake.column: the columns that stand beside those of the shape, and the schema of a whole table.
+
+Room: lake. May import: lake.schema, pyarrow.
+
+Their names have an underscore, which no element of FHIR has: nothing collides with ValueSet.version or Task.status.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from hashlib import blake2b
+
+import pyarrow as pa
+
+from careloom.lake.schema import arrow_schema
+
+TIME = pa.timestamp("us", "UTC")
+
+OWN = pa.schema([
+    ("version_id", pa.int32()),
+    ("last_updated", TIME),
+    ("seq_from", pa.int64()),
+    ("seq_to", pa.int64()),
+    ("replaced_at", TIME),
+    ("event_id", pa.int64()),
+    ("agent", pa.string()),
+    ("is_deleted", pa.bool_()),
+    ("is_aside", pa.bool_()),
+])  # fmt: skip
+"""Of each version: its number; when it was written; the transactions of the store from which on, and up to which, not
+with, it was current (`seq_to` null: no later one was known when the file was written); when the next was written; the
+Event it came from; what made it; whether it is a deletion; whether it could not be laid into columns."""
+
+PLAIN = ("version_id", "last_updated", "seq_from", "event_id", "agent")
+"""Those that a view of what is current shows."""
+
+
+@cache
+def table_schema(rtype: str) -> pa.Schema:  # pyright: ignore[reportUnknownParameterType] - pyarrow has no types
+    """All columns of the table of a type: its own first, then those of the shape."""
+    return pa.schema([*OWN, *arrow_schema(rtype)])
+
+
+@cache
+def digest_of(rtype: str) -> str:
+    """A short name for the shape of a type in this version of careloom; files carry it in their names."""
+    return blake2b(str(table_schema(rtype)).encode(), digest_size=4).hexdigest()

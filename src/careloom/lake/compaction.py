@@ -1,0 +1,226 @@
+"""lake.compaction: fewer and larger files, versions with their ends filled in, rows laid anew in a new shape.
+
+Room: lake. May import: lake, duckdb, pyarrow. Touches: the lake's folder.
+
+Each replaces files by others with the same versions, in one commit: a kill leaves the old ones in place, and at worst
+files that `vacuum` deletes. What readers have opened stays until then.
+"""
+
+# pyarrow has no types, and its functions of compute are made when it is imported.
+# pyright: reportUnknownParameterType=false, reportAttributeAccessIssue=false
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from careloom.fhir.outcome import Issue, OutcomeError
+from careloom.fhir.resource import loads
+from careloom.lake import sight
+from careloom.lake.build import Writer
+from careloom.lake.column import OWN, digest_of, table_schema
+from careloom.lake.parquet import ROW_GROUP, Kind, Part, sparse, write
+from careloom.lake.row import Row, to_row
+from careloom.lake.session import opened
+from careloom.lake.sight import Sources
+from careloom.lake.table import Table
+
+TARGET_ROWS = 1_000_000
+TARGET_BYTES = 256 << 20
+MANY = 24
+"""So many small files of a table are gathered into one while the lake follows the feed."""
+OFTEN = 0.2
+"""The ends of versions are filled in when so large a part of the rows may end others."""
+RELAID_ROWS = 20_000
+
+
+def tidy(writer: Writer) -> int:
+    """What keeps reads fast while the lake follows the feed; how many tables it rewrote."""
+    touched = 0
+    for rtype in writer.types:
+        table = writer.table(rtype)
+        parts = table.parts()
+        rows = sum(part.rows for part in parts)
+        enders = sum(part.rows for part in parts if not part.is_settled and part.last_version > 1)
+        if enders > max(OFTEN * rows, 10 * ROW_GROUP):
+            touched += settle(writer, rtype) > 0
+        elif len(_small(parts)) >= MANY:
+            touched += gather(writer, rtype) > 0
+    return touched
+
+
+def gather(writer: Writer, rtype: str) -> int:
+    """Join small files that follow one another; how many there are fewer."""
+    table = writer.table(rtype)
+    fewer = 0
+    for group in _groups(_small(table.parts())):
+        sql = f"select * from {_reading(table, group)}"
+        fewer += len(group) - len(_rewrite(writer, table, group, "fed", sql))
+    return fewer
+
+
+def settle(writer: Writer, rtype: str) -> int:
+    """Fill in the ends of all versions that have one; how many rows were rewritten (0: nothing to do)."""
+    relay(writer, rtype)
+    table = writer.table(rtype)
+    parts = table.parts()
+    sources = Sources(rtype, sight.outline(writer.root, rtype), table.folder, parts)
+    enders = sources.enders()
+    if enders is None:
+        return 0
+    touched = _ended(writer.root, table, parts, enders)
+    old = [part for part in parts if not part.is_settled or part.name in touched]
+    sql = (
+        f"select v.* replace (coalesce(v.seq_to, e.seq_from) as seq_to,"
+        f" coalesce(v.replaced_at, e.last_updated) as replaced_at)"
+        f" from {_reading(table, old, ends=True)} v left join"
+        f" (select id, version_id - 1 as version_id, seq_from, last_updated from {enders} where version_id > 1) e"
+        " on e.id = v.id and e.version_id = v.version_id"
+    )
+    _rewrite(writer, table, old, "settled", sql)
+    return sum(part.rows for part in old)
+
+
+def relay(writer: Writer, rtype: str) -> int:
+    """Lay rows of an older shape anew, from their raw JSON; how many there were."""
+    table = writer.table(rtype)
+    shape = digest_of(rtype)
+    stale = [part for part in table.parts() if part.shape != shape]
+    for part in stale:
+        kind: Kind = "settled" if part.is_settled else "fed"
+        table.grow()
+        new = [
+            write(table.folder, kind, shape, [sparse(each)])
+            for each in _relaid(table.folder / part.name, rtype)
+        ]
+        _replace(table, [part], new)
+    if stale:
+        writer.publish()
+    return sum(part.rows for part in stale)
+
+
+def vacuum(writer: Writer, hours: float) -> int:
+    """Delete the files that no reader of the last hours can have open; how many."""
+    keep = writer.published.versions
+    found = sum(
+        len(writer.table(rtype).vacuum(hours, [keep[rtype]] if rtype in keep else []))
+        for rtype in writer.types
+    )
+    wanted = {sight.outline(writer.root, rtype) for rtype in writer.types}
+    for path in (writer.root / sight.OUTLINES).glob("*"):
+        # Two readers of different versions of careloom may look at one lake while it is brought up to date.
+        if path not in wanted and time.time() - path.stat().st_mtime > hours * 3600:
+            path.unlink(missing_ok=True)
+    writer.publish()
+    return found
+
+
+def _small(parts: Sequence[Part]) -> list[Part]:
+    return [
+        part
+        for part in parts
+        if not part.is_settled and part.rows < TARGET_ROWS // 2 and part.size < TARGET_BYTES // 2
+    ]
+
+
+def _groups(parts: Sequence[Part]) -> Iterator[list[Part]]:
+    """Parts in the order of the feed, as many together as make one file; a part alone is no group."""
+    group: list[Part] = []
+    rows = size = 0
+    for part in parts:
+        is_other = group and part.shape != group[0].shape
+        if is_other or rows + part.rows > TARGET_ROWS or size + part.size > TARGET_BYTES:
+            if len(group) > 1:
+                yield group
+            group, rows, size = [], 0, 0
+        group.append(part)
+        rows += part.rows
+        size += part.size
+    if len(group) > 1:
+        yield group
+
+
+def _ended(root: Path, table: Table, parts: Sequence[Part], enders: str) -> set[str]:
+    """The settled files in which the ends of some versions are still to be filled in."""
+    settled = [part for part in parts if part.is_settled]
+    if not settled:
+        return set()
+    reading = _reading(table, settled).replace("union_by_name", "filename = true, union_by_name")
+    sql = (
+        f"select distinct v.filename from {reading} v semi join"
+        f" (select id, version_id - 1 as version_id from {enders} where version_id > 1) e"
+        " on e.id = v.id and e.version_id = v.version_id"
+    )
+    with opened(root) as duck:
+        return {Path(name).name for (name,) in duck.execute(sql).fetchall()}
+
+
+def _reading(table: Table, parts: Sequence[Part], *, ends: bool = False) -> str:
+    """The rows of some files, in the columns that those have; `ends`: in all columns that are to be filled in."""
+    names = ", ".join(f"'{str(table.folder / part.name).replace(chr(39), chr(39) * 2)}'" for part in parts)
+    reading = f"read_parquet([{names}], union_by_name = true)"
+    if not ends:
+        return reading
+    nothing = "select null::bigint as seq_to, null::timestamptz as replaced_at where false"
+    return f"(({nothing}) union all by name (from {reading}))"
+
+
+def _rewrite(writer: Writer, table: Table, old: Sequence[Part], kind: Kind, sql: str) -> list[Part]:
+    shape = old[0].shape
+    new: list[Part] = []
+    with opened(writer.root) as duck:
+        batches = iter(duck.sql(sql).to_arrow_reader(ROW_GROUP))
+        for first in batches:
+            rest = _until_full(first, batches)
+            new.append(write(table.folder, kind, shape, map(_typed, chain([first], rest))))
+    _replace(table, old, new)
+    writer.publish()
+    return new
+
+
+def _until_full(first: pa.RecordBatch, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The batches that go into the same file."""
+    rows, size = first.num_rows, first.nbytes
+    # What DuckDB gives is uncompressed: some tenth of it is left.
+    while rows < TARGET_ROWS and size < 10 * TARGET_BYTES:
+        batch = next(batches, None)
+        if batch is None:
+            return
+        yield batch
+        rows += batch.num_rows
+        size += batch.nbytes
+
+
+def _typed(batch: pa.RecordBatch) -> pa.Table:
+    """With the types of our own columns, which DuckDB may have put in words of its own."""
+    table = pa.table(batch)
+    for field in OWN:
+        at = table.schema.get_field_index(field.name)
+        if at >= 0:
+            table = table.set_column(at, field, table.column(at).cast(field.type))
+    return table
+
+
+def _replace(table: Table, old: Sequence[Part], new: Sequence[Part]) -> None:
+    if sum(part.rows for part in old) != sum(part.rows for part in new):
+        text = f"Rewriting the table {table.rtype} would have changed its rows: nothing was replaced."
+        raise OutcomeError(Issue("exception", text))
+    table.replace(old, new)
+
+
+def _relaid(path: Path, rtype: str) -> Iterator[pa.Table]:
+    with pq.ParquetFile(path) as file:
+        names = [name for name in file.schema_arrow.names if name in {*OWN.names, "id", "raw"}]
+        for batch in file.iter_batches(RELAID_ROWS, columns=names):
+            rows = [_again(row) for row in batch.to_pylist()]
+            yield pa.Table.from_pylist(rows, schema=table_schema(rtype))
+
+
+def _again(row: Row) -> Row:
+    raw = row.pop("raw", None)
+    return to_row(loads(raw), raw) | row if raw else row

@@ -1,0 +1,97 @@
+"""lake.lake: the lake as its readers have it: DuckDB connections with a view for each type.
+
+Room: lake. May import: lake, store.actor, duckdb. https://duckdb.org/docs/stable/clients/python/overview
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import duckdb
+
+from careloom.fhir.outcome import Issue, OutcomeError
+from careloom.lake import manifest, sight
+from careloom.lake.manifest import Manifest
+from careloom.lake.session import opened
+from careloom.lake.sight import Sources, When
+from careloom.lake.table import Table
+from careloom.store.actor import STATION, Actor, may
+
+
+@dataclass(frozen=True)
+class Lake:
+    """One published state of the lake in a folder; a newer state is another Lake.
+
+    `connection()` is the only way to its rows, and asks for whom.
+    """
+
+    root: Path
+
+    @cached_property
+    def published(self) -> Manifest:
+        """What can be seen. Raises OutcomeError(not-found) where nothing was built yet."""
+        found = manifest.read(self.root)
+        if found is None:
+            text = f"There is no lake in {self.root}: `careloom lake build` makes one."
+            raise OutcomeError(Issue("not-found", text))
+        return found
+
+    @property
+    def types(self) -> list[str]:
+        """The types that have a table."""
+        return sorted(self.published.versions)
+
+    def sources(self, rtype: str) -> Sources:
+        """The files of one table. Raises OutcomeError(not-found) for a type of which nothing came yet."""
+        if rtype not in self.published.versions:
+            known = ", ".join(self.types) or "none"
+            raise OutcomeError(
+                Issue("not-found", f"The lake has no table '{rtype[:64]}'; there are: {known}.")
+            )
+        table = Table(self.root, rtype, self.published.versions[rtype])
+        return Sources(rtype, sight.outline(self.root, rtype), table.folder, table.parts())
+
+    def connection(
+        self,
+        actor: Actor = STATION,
+        *,
+        when: When = None,
+        types: Sequence[str] | None = None,
+        memory: str = "1GB",
+    ) -> duckdb.DuckDBPyConnection:
+        """A DuckDB of its own in memory, with a view for each type (or each of these) as `actor` may see it.
+
+        `when` None: what is current; else as of a transaction (`seq_from`) or a time. Close it after use.
+        Raises OutcomeError: forbidden, not-found (no lake, no such table), not-supported (a time yet to come).
+        """
+        refuse(actor)
+        self._refuse_future(when)
+        connection = opened(self.root, memory)
+        for rtype in self.types if types is None else types:
+            sources = self.sources(rtype)
+            sql = sight.current(sources) if when is None else sight.as_of(sources, when)
+            connection.execute(f'create view "{rtype}" as {sql}')
+        return connection
+
+    def asof(self, when: int, actor: Actor = STATION) -> duckdb.DuckDBPyConnection:
+        """As `connection`, as of a transaction."""
+        return self.connection(actor, when=when)
+
+    def _refuse_future(self, when: When) -> None:
+        reached = self.published.cursor.tx
+        if isinstance(when, int) and when >= reached:
+            text = (
+                f"The lake knows the store up to transaction {reached - 1}: ask for an earlier one, or build."
+            )
+            raise OutcomeError(Issue("not-supported", text))
+
+
+def refuse(actor: Actor) -> None:
+    """Who sees all that is clinical may read; rows of a part of the patients are not told apart here, so: no one else."""
+    if not may(actor, "clinical.read") or actor.patients is not None:
+        raise OutcomeError(
+            Issue("forbidden", "The lake is open to those who may read all clinical data only.")
+        )
