@@ -12,12 +12,12 @@ from careloom.fhir.path.arguments import EMPTY, FALSE, TRUE, boolean, integer, t
 from careloom.fhir.path.env import Env
 from careloom.fhir.path.equality import contains, distinct, order
 from careloom.fhir.path.fault import execution_error
-from careloom.fhir.path.function import Compile, Eval, function, special
+from careloom.fhir.path.function import Compile, Eval, Source, function, special
 from careloom.fhir.path.tree import Call, Polarity
-from careloom.fhir.path.value import Collection, system
+from careloom.fhir.path.value import Collection, Want, system
 
 
-@function()
+@function(wants=Want.JSON)
 def empty(_env: Env, items: Collection) -> Collection:
     """Whether there is nothing."""
     return FALSE if items else TRUE
@@ -30,7 +30,7 @@ def not_(_env: Env, items: Collection) -> Collection:
     return EMPTY if value is None else truth(not value)
 
 
-@function()
+@function(wants=Want.JSON)
 def count(_env: Env, items: Collection) -> Collection:
     """How many items there are."""
     return [len(items)]
@@ -84,7 +84,7 @@ def superset_of(env: Env, items: Collection, other: Collection) -> Collection:
     return _is_subset(env, other, items)
 
 
-@function(name="distinct")
+@function(name="distinct", is_selection=True)
 def distinct_(env: Env, items: Collection) -> Collection:
     """The items without repetitions."""
     # Texts are found in a set; only what is no text is compared with each other one.
@@ -99,7 +99,7 @@ def is_distinct(env: Env, items: Collection) -> Collection:
     return truth(len(distinct_(env, items)) == len(items))
 
 
-@function()
+@function(wants=Want.JSON, is_selection=True)
 def single(_env: Env, items: Collection) -> Collection:
     """The only item; an error for several."""
     if len(items) > 1:
@@ -107,53 +107,53 @@ def single(_env: Env, items: Collection) -> Collection:
     return items
 
 
-@function()
+@function(wants=Want.JSON, is_selection=True)
 def first(_env: Env, items: Collection) -> Collection:
     """The first item."""
     return items[:1]
 
 
-@function()
+@function(wants=Want.JSON, is_selection=True)
 def last(_env: Env, items: Collection) -> Collection:
     """The last item."""
     return items[-1:]
 
 
-@function()
+@function(wants=Want.JSON, is_selection=True)
 def tail(_env: Env, items: Collection) -> Collection:
     """All but the first item."""
     return items[1:]
 
 
-@function(1)
+@function(1, wants=Want.JSON, is_selection=True)
 def skip(_env: Env, items: Collection, count: Collection) -> Collection:
     """All but the first so many items."""
     number = integer(count, "skip()")
     return items if number is None else items[max(0, number) :]
 
 
-@function(1)
+@function(1, wants=Want.JSON, is_selection=True)
 def take(_env: Env, items: Collection, count: Collection) -> Collection:
     """The first so many items."""
     number = integer(count, "take()")
     return EMPTY if number is None else items[: max(0, number)]
 
 
-@function(1)
+@function(1, is_selection=True)
 def intersect(env: Env, items: Collection, other: Collection) -> Collection:
     """The items that are among the others too, once each."""
     env.spend(len(items) * (len(items) + len(other)))
     return distinct([item for item in items if contains(other, item)])
 
 
-@function(1)
+@function(1, is_selection=True)
 def exclude(env: Env, items: Collection, other: Collection) -> Collection:
     """The items that are not among the others."""
     env.spend(len(items) * len(other))
     return [item for item in items if not contains(other, item)]
 
 
-@function(1)
+@function(1, is_selection=True)
 def union(env: Env, items: Collection, other: Collection) -> Collection:
     """The items and the others, once each."""
     if not items and len(other) < 2:  # noqa: PLR2004 - nothing to compare
@@ -161,7 +161,7 @@ def union(env: Env, items: Collection, other: Collection) -> Collection:
     return distinct_(env, [*items, *other])
 
 
-@function(1)
+@function(1, wants=Want.JSON, is_selection=True)
 def combine(env: Env, items: Collection, other: Collection) -> Collection:
     """The items and the others, with repetitions."""
     env.spend(len(items) + len(other))
@@ -169,9 +169,9 @@ def combine(env: Env, items: Collection, other: Collection) -> Collection:
 
 
 @special(0, 100)
-def coalesce(call: Call, _source: Eval, compiled: Compile) -> Eval:
+def coalesce(call: Call, _source: Source, compiled: Compile, want: Want) -> Eval:
     """The first argument that gives something."""
-    choices = [compiled(argument) for argument in call.arguments]
+    choices = [compiled(argument, want) for argument in call.arguments]
 
     def run(env: Env, this: Collection) -> Collection:
         for choice in choices:
@@ -184,15 +184,20 @@ def coalesce(call: Call, _source: Eval, compiled: Compile) -> Eval:
 
 
 @special(0, 100)
-def sort(call: Call, source: Eval, compiled: Compile) -> Eval:
+def sort(call: Call, source: Source, compiled: Compile, _want: Want) -> Eval:
     """The keys are arguments; a minus before one says descending, also where it is no number."""
     keys = [
-        (compiled(argument.operand if isinstance(argument, Polarity) else argument), _sign(argument))
+        (
+            compiled(argument.operand if isinstance(argument, Polarity) else argument, Want.VALUES),
+            _sign(argument),
+        )
         for argument in call.arguments
     ] or [(lambda _env, this: this, 1)]
 
+    input_ = source(Want.NODES)
+
     def run(env: Env, this: Collection) -> Collection:
-        items = source(env, this)
+        items = input_(env, this)
         env.spend(len(items) * 16 * len(keys))
         valued = [([key(env, [item]) for key, _ in keys], item) for item in items]
         return [item for _, item in sorted(valued, key=cmp_to_key(_by(keys)))]

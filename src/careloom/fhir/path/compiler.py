@@ -22,11 +22,11 @@ from careloom.fhir.path import (
 from careloom.fhir.path.arguments import EMPTY, FALSE, TRUE, boolean, integer, is_valueless, truth
 from careloom.fhir.path.arithmetic import calculated, negated
 from careloom.fhir.path.elements import type_cast, type_test, wanted_type
-from careloom.fhir.path.env import MAX_STEPS, Context, Env
+from careloom.fhir.path.env import MAX_STEPS, NO_VARIABLES, NOTHING, Context, Env
 from careloom.fhir.path.equality import all_equal, all_equivalent, contains, equal, order
 from careloom.fhir.path.fault import execution_error, semantic_error
 from careloom.fhir.path.function import FUNCTIONS, SPECIALS, Eval, Function
-from careloom.fhir.path.navigate import chain, member, plain_text
+from careloom.fhir.path.navigate import chain, plain_text
 from careloom.fhir.path.parser import CALENDAR
 from careloom.fhir.path.temporal import temporal
 from careloom.fhir.path.tree import (
@@ -45,7 +45,7 @@ from careloom.fhir.path.tree import (
     nodes,
     parts,
 )
-from careloom.fhir.path.value import Collection, Long, system
+from careloom.fhir.path.value import Collection, Long, Want, system
 from careloom.fhir.path.value import Node as Item
 from careloom.fhir.path.value import Quantity as Amount
 
@@ -53,7 +53,7 @@ MODULES = (boundary, collection, component, conversion, elements, iteration, mat
 """Where the functions stand: importing a module puts them in the tables."""
 
 
-def closure(node: Node) -> Eval:  # noqa: C901, PLR0911 - one for each kind of node
+def closure(node: Node, want: Want = Want.NODES) -> Eval:  # noqa: C901, PLR0911, PLR0912 - one for each kind of node
     """The compiled form of a tree; raises OutcomeError(invalid) for functions and types that do not exist."""
     match node:
         case Empty():
@@ -67,20 +67,24 @@ def closure(node: Node) -> Eval:  # noqa: C901, PLR0911 - one for each kind of n
         case Special(name):
             return _SPECIAL[name]
         case Member():
-            return _member(node)
+            return _member(node, want)
         case Call():
-            return _folded(node, _call(node))
+            return _folded(node, _call(node, want))
         case Indexer(base, index):
-            return _indexer(closure(base), _operand(index))
+            return _indexer(closure(base, want), _operand(index, Want.VALUES))
         case Polarity(sign, operand):
-            return _folded(node, _polarity(sign, closure(operand)))
+            return _folded(node, _polarity(sign, closure(operand, Want.VALUES)))
         case TypeOperation(operator, operand, name, at):
             build = type_test if operator == "is" else type_cast
             return build(_operand(operand), wanted_type(name, at))
         case Binary("=" | "!=" as operator, left, Literal("String", str() as text)):
             return _folded(node, _equals_text(left, text, is_negated=operator == "!="))
+        case Binary("|", left, right):
+            of_both = min(want, Want.VALUES)
+            return _folded(node, _union(_operand(left, of_both), _operand(right, of_both)))
         case Binary(operator, left, right):
-            return _folded(node, _BINARY[operator](_operand(left), _operand(right)))
+            operands = _operand(left, Want.VALUES), _operand(right, Want.VALUES)
+            return _folded(node, _BINARY[operator](*operands))
 
 
 class Constant:
@@ -107,7 +111,9 @@ def _folded(node: Node, compiled: Eval) -> Eval:
     if not _is_constant(node):
         return compiled
     try:
-        return Constant(compiled(Env(Context(), Item(None, ""), MAX_STEPS), []))
+        return Constant(
+            compiled(Env(Context(), Item(None, ""), MAX_STEPS, NOTHING, NOTHING, NO_VARIABLES), [])
+        )
     except (OutcomeError, DecimalException):
         return compiled
 
@@ -148,9 +154,9 @@ _SPECIAL: dict[str, Eval] = {
 }
 
 
-def _operand(node: Node) -> Eval:
+def _operand(node: Node, want: Want = Want.NODES) -> Eval:
     """An operand or argument: a variable defined in it is not seen outside."""
-    compiled = closure(node)
+    compiled = closure(node, want)
     if not any(isinstance(inner, Call) and inner.name == "defineVariable" for inner in nodes(node)):
         return compiled
 
@@ -164,39 +170,41 @@ def _operand(node: Node) -> Eval:
     return run
 
 
-def _member(node: Member) -> Eval:
+def _member(node: Member, want: Want) -> Eval:
     names: list[str] = []
     base: Node | None = node
     while isinstance(base, Member):
         names.append(base.name)
         base = base.base
     names.reverse()
+    walk = chain(tuple(names), want, is_start=base is None)
     if base is None:
-        return chain(tuple(names))
-    source, walks = closure(base), [member(name) for name in names]
-
-    def run(env: Env, this: Collection) -> Collection:
-        items = source(env, this)
-        for one in walks:
-            items = one(items)
-        return items
-
-    return run
+        return walk
+    source = closure(base)
+    return lambda env, this: walk(env, source(env, this))
 
 
-def _call(node: Call) -> Eval:
-    source = _SPECIAL["this"] if node.base is None else closure(node.base)
+def _call(node: Call, want: Want) -> Eval:
     found = FUNCTIONS.get(node.name) or SPECIALS.get(node.name)
     if found is None:
         raise semantic_error("There is no such function", node.at)
     if not found.least <= len(node.arguments) <= found.most:
         raise semantic_error(f"{node.name}() does not take {len(node.arguments)} arguments", node.at)
+
+    def input_(want: Want) -> Eval:
+        return _SPECIAL["this"] if node.base is None else closure(node.base, want)
+
     if not isinstance(found, Function):
-        return found.build(node, source, _operand)
-    run, arguments = found.run, [_operand(argument) for argument in node.arguments]
+        return found.build(node, input_, _operand, want)
+    needed = min(want, found.wants) if found.is_selection else found.wants
+    run, source = found.run, input_(needed)
+    arguments = [_operand(argument, min(needed, Want.VALUES)) for argument in node.arguments]
     match arguments:
         case []:
             return lambda env, this: run(env, source(env, this))
+        case [argument] if isinstance(argument, Constant):
+            value = argument.value
+            return lambda env, this: run(env, source(env, this), value)
         case [argument]:
             return lambda env, this: run(env, source(env, this), argument(env, this))
         case _:
@@ -204,6 +212,10 @@ def _call(node: Call) -> Eval:
 
 
 def _indexer(source: Eval, index: Eval) -> Eval:
+    if isinstance(index, Constant) and [type(one) for one in index.value] == [int] and index.value[0] >= 0:
+        at = index.value[0]
+        return lambda env, this: source(env, this)[at : at + 1]
+
     def run(env: Env, this: Collection) -> Collection:
         place = integer(index(env, this), "[]")
         return EMPTY if place is None or place < 0 else source(env, this)[place : place + 1]
@@ -232,6 +244,9 @@ def _math(operator: str) -> Any:
 
 def _equality(*, is_negated: bool) -> Any:
     def build(left: Eval, right: Eval) -> Eval:
+        if isinstance(right, Constant) and len(right.value) == 1 and type(right.value[0]) in {bool, int}:
+            return _equals_constant(left, right.value[0], is_negated=is_negated)
+
         def run(env: Env, this: Collection) -> Collection:
             one, other = left(env, this), right(env, this)
             if not one or not other:
@@ -244,9 +259,24 @@ def _equality(*, is_negated: bool) -> Any:
     return build
 
 
+def _equals_constant(left: Eval, value: Any, *, is_negated: bool) -> Eval:
+    """The equality with a number or boolean, `count() = 1`."""
+    kind = type(value)
+
+    def run(env: Env, this: Collection) -> Collection:
+        items = left(env, this)
+        if len(items) != 1:
+            return truth(is_negated) if items else EMPTY
+        item = items[0]
+        same = item == value if type(item) is kind else equal(item, value)
+        return TRUE if same != is_negated else FALSE
+
+    return run
+
+
 def _equals_text(node: Node, text: str, *, is_negated: bool) -> Eval:
     """The equality that is asked most often, `use = 'official'`."""
-    left = _operand(node)
+    left = _operand(node, Want.VALUES)
     read = plain_text(node.name if isinstance(node, Member) and node.base is None else "")
     equals = _equality(is_negated=is_negated)(left, Constant([text]))
 
@@ -257,7 +287,8 @@ def _equals_text(node: Node, text: str, *, is_negated: bool) -> Eval:
         items = left(env, this)
         if len(items) != 1:
             return equals(env, this)
-        same = system(items[0]) == text
+        item = items[0]
+        same = (item if type(item) is str else system(item)) == text
         return TRUE if same != is_negated else FALSE
 
     return run
@@ -363,7 +394,6 @@ _BINARY: dict[str, Any] = {
     "<=": _order((-1, 0)),
     ">": _order((1,)),
     ">=": _order((0, 1)),
-    "|": _union,
     "in": _in,
     "contains": _contains,
     "and": _and,

@@ -11,24 +11,24 @@ from careloom.fhir.narrative import is_narrative
 from careloom.fhir.path.arguments import EMPTY, FALSE, TRUE, text, truth
 from careloom.fhir.path.env import Env
 from careloom.fhir.path.fault import execution_error, semantic_error
-from careloom.fhir.path.function import Compile, Eval, function, special
+from careloom.fhir.path.function import Compile, Eval, Source, function, special
 from careloom.fhir.path.navigate import below, levels_below, member, of_value
 from careloom.fhir.path.temporal import Temporal, of_moment
 from careloom.fhir.path.tree import Call, type_name
 from careloom.fhir.path.types import PRIMITIVES, is_of, known_type, named, resource_node, system_name
-from careloom.fhir.path.value import Collection, Node, Quantity, json_value, system
+from careloom.fhir.path.value import Collection, Node, Quantity, Want, json_value, system
 
 _extensions = member("extension")
 
 
-@function()
+@function(wants=Want.NODES)
 def children(env: Env, items: Collection) -> Collection:
     """All that lies directly below."""
     env.spend(len(items))
     return [child for item in items if type(item) is Node for child in below(item)]
 
 
-@function(name="descendants")
+@function(name="descendants", wants=Want.NODES)
 def descendants_(env: Env, items: Collection) -> Collection:
     """All that lies below, at any depth."""
     found: Collection = []
@@ -38,7 +38,7 @@ def descendants_(env: Env, items: Collection) -> Collection:
     return found
 
 
-@function(1)
+@function(1, wants=Want.NODES)
 def extension(env: Env, items: Collection, url: Collection) -> Collection:
     """The extensions with this url."""
     wanted = text(url, "extension()")
@@ -66,7 +66,7 @@ def _has_value(item: Any) -> bool:
     return is_primitive and item.value is not None
 
 
-@function()
+@function(wants=Want.NODES)
 def resolve(env: Env, items: Collection) -> Collection:
     """What a Reference, canonical or uri points at; what cannot be found is left out."""
     env.spend(len(items))
@@ -99,7 +99,7 @@ def _contained(env: Env, identity: str) -> Collection:
     return EMPTY
 
 
-@function(1)
+@function(1, wants=Want.NODES)
 def member_of(env: Env, items: Collection, value_set: Collection) -> Collection:
     """Whether a code, Coding or CodeableConcept is in a value set."""
     url = text(value_set, "memberOf()")
@@ -110,7 +110,7 @@ def member_of(env: Env, items: Collection, value_set: Collection) -> Collection:
     return truth(env.context.member_of(json_value(items[0]), url))
 
 
-@function(1)
+@function(1, wants=Want.NODES)
 def conforms_to(env: Env, items: Collection, profile: Collection) -> Collection:
     """Whether a resource conforms to a profile; to that of a type of R4 without a hook."""
     url = text(profile, "conformsTo()")
@@ -125,7 +125,7 @@ def conforms_to(env: Env, items: Collection, profile: Collection) -> Collection:
     return truth(found)
 
 
-@function()
+@function(wants=Want.NODES)
 def html_checks(_env: Env, items: Collection) -> Collection:
     """Whether a narrative, or a text that may stand in one, holds only the XHTML that FHIR allows."""
     value = json_value(items[0]) if len(items) == 1 else None
@@ -156,7 +156,7 @@ def time_of_day(env: Env, _items: Collection) -> Collection:
     return [Temporal("Time", of_moment(env.now).parts[3:])]
 
 
-@function(name="type")
+@function(name="type", wants=Want.NODES)
 def type_(_env: Env, items: Collection) -> Collection:
     """Namespace and name of the type of each item."""
     found: Collection = []
@@ -175,24 +175,24 @@ def wanted_type(name: str, at: int) -> tuple[bool, bool, str]:
 
 
 @special(1, name="is")
-def is_(call: Call, source: Eval, _compiled: Compile) -> Eval:
+def is_(call: Call, source: Source, _compiled: Compile, _want: Want) -> Eval:
     """`is` as a function."""
-    return type_test(source, wanted_type(type_name(call.arguments[0]), call.at))
+    return type_test(source(Want.NODES), wanted_type(type_name(call.arguments[0]), call.at))
 
 
 @special(1, name="as")
-def as_(call: Call, source: Eval, _compiled: Compile) -> Eval:
+def as_(call: Call, source: Source, _compiled: Compile, _want: Want) -> Eval:
     """`as` as a function."""
-    return type_cast(source, wanted_type(type_name(call.arguments[0]), call.at))
+    return type_cast(source(Want.NODES), wanted_type(type_name(call.arguments[0]), call.at))
 
 
 @special(1)
-def of_type(call: Call, source: Eval, _compiled: Compile) -> Eval:
+def of_type(call: Call, source: Source, _compiled: Compile, _want: Want) -> Eval:
     """The items of a type."""
-    wanted = wanted_type(type_name(call.arguments[0]), call.at)
+    wanted, items = wanted_type(type_name(call.arguments[0]), call.at), source(Want.NODES)
 
     def run(env: Env, this: Collection) -> Collection:
-        return [item for item in source(env, this) if is_of(item, wanted, exactly=True)]
+        return [item for item in items(env, this) if is_of(item, wanted, exactly=True)]
 
     return run
 

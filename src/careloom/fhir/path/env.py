@@ -54,15 +54,20 @@ class Context:
     max_steps: int = MAX_STEPS
 
 
+NOTHING: Collection = []
+NO_VARIABLES: dict[str, Collection] = {}
+"""What an evaluation begins with; nothing is changed in place, so all may begin with the same."""
+
+
 class Env(Struct, gc=False):
     """One evaluation: its variables, what `$index` and `$total` are, and what it may still spend."""
 
     context: Context
     root: Node
     steps_left: int
-    index: Collection = []
-    total: Collection = []
-    variables: dict[str, Collection] = {}
+    index: Collection
+    total: Collection
+    variables: dict[str, Collection]
     regex_seconds: float = REGEX_SECONDS
     moment: datetime | None = None
 

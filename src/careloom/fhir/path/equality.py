@@ -12,15 +12,15 @@ from typing import Any
 from careloom.fhir.path.fault import execution_error
 from careloom.fhir.path.navigate import below, under
 from careloom.fhir.path.temporal import Temporal, compared
-from careloom.fhir.path.types import PRIMITIVES, system_name
-from careloom.fhir.path.value import Collection, Node, Quantity, system
+from careloom.fhir.path.types import PRIMITIVES
+from careloom.fhir.path.value import Collection, Long, Node, Quantity, system
 from careloom.fhir.ucum import canonical, converted
 
 _CALENDAR_UCUM = {
     "year": "a", "month": "mo", "week": "wk", "day": "d", "hour": "h", "minute": "min", "second": "s",
     "millisecond": "ms",
 }  # fmt: skip
-_NUMBERS = frozenset({"Integer", "Long", "Decimal"})
+_NUMBERS = frozenset({int, Long, Decimal})
 
 
 def equal(one: Any, other: Any) -> bool | None:
@@ -117,6 +117,8 @@ def distinct(items: Collection) -> Collection:
 def contains(items: Collection, wanted: Any) -> bool:
     """Whether an item equals one of a collection."""
     wanted = system(wanted)
+    if type(wanted) is str:
+        return any((item if type(item) is str else system(item)) == wanted for item in items)
     return any(equal(item, wanted) for item in items)
 
 
@@ -199,7 +201,7 @@ def _decimal(number: Any) -> Decimal:
 
 
 def _is_number(value: Any) -> bool:
-    return system_name(value) in _NUMBERS
+    return type(value) in _NUMBERS
 
 
 def _rounded_alike(one: Decimal, other: Decimal) -> bool:

@@ -9,16 +9,28 @@ evaluated for each item (`where`) are handed trees and compile them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from careloom.fhir.path.env import Env
 from careloom.fhir.path.tree import Call, Node
-from careloom.fhir.path.value import Collection
+from careloom.fhir.path.value import Collection, Want
 
 Eval = Callable[[Env, Collection], Collection]
 """A compiled expression: evaluated in an environment on `$this`."""
 
-Compile = Callable[[Node], Eval]
+Source = Callable[[Want], Eval]
+"""The input of a function, compiled for who wants that much of it."""
+
+
+class Compile(Protocol):
+    """Compiles an argument for who wants that much of it."""
+
+    def __call__(self, node: Node, want: Want = Want.NODES, /) -> Eval:
+        """The compiled argument."""
+        ...
+
+
+Build = Callable[[Call, Source, Compile, Want], Eval]
 
 
 class Function(NamedTuple):
@@ -27,12 +39,16 @@ class Function(NamedTuple):
     run: Callable[..., Collection]
     least: int
     most: int
+    wants: Want = Want.VALUES
+    """What it must know of its input at most."""
+    is_selection: bool = False
+    """Whether it gives items of its input, so that it must know of them what is wanted of it."""
 
 
 class Special(NamedTuple):
-    """A function of trees: `build(call, source, compile)`; source is the compiled input."""
+    """A function of trees: `build(call, source, compile, want)`; source gives the compiled input."""
 
-    build: Callable[[Call, Eval, Compile], Eval]
+    build: Build
     least: int
     most: int
 
@@ -41,20 +57,28 @@ FUNCTIONS: dict[str, Function] = {}
 SPECIALS: dict[str, Special] = {}
 
 
-def function(least: int = 0, most: int | None = None, *, name: str = "") -> Callable[..., Any]:
+def function(
+    least: int = 0,
+    most: int | None = None,
+    *,
+    name: str = "",
+    wants: Want = Want.VALUES,
+    is_selection: bool = False,
+) -> Callable[..., Any]:
     """Put `run(env, input, *arguments)` in the table; it takes from `least` to `most` arguments."""
 
     def put(run: Callable[..., Collection]) -> Callable[..., Collection]:
-        FUNCTIONS[name or _camel(run.__name__)] = Function(run, least, least if most is None else most)
+        most_of_all = least if most is None else most
+        FUNCTIONS[name or _camel(run.__name__)] = Function(run, least, most_of_all, wants, is_selection)
         return run
 
     return put
 
 
-def special(least: int = 0, most: int | None = None, *, name: str = "") -> Callable[..., Any]:
-    """Put `build(call, source, compile)` in the table."""
+def special(least: int = 0, most: int | None = None, *, name: str = "") -> Callable[[Build], Build]:
+    """Put `build(call, source, compile, want)` in the table."""
 
-    def put(build: Callable[[Call, Eval, Compile], Eval]) -> Callable[[Call, Eval, Compile], Eval]:
+    def put(build: Build) -> Build:
         SPECIALS[name or _camel(build.__name__)] = Special(build, least, least if most is None else most)
         return build
 

@@ -5,14 +5,14 @@ Room: fhir. May import: fhir.path. Standard: http://hl7.org/fhirpath/N1/#filteri
 
 from __future__ import annotations
 
-from careloom.fhir.path.arguments import EMPTY, FALSE, TRUE, boolean, single, text, truth
+from careloom.fhir.path.arguments import EMPTY, FALSE, TRUE, boolean, single, text
 from careloom.fhir.path.env import Env
 from careloom.fhir.path.equality import contains
 from careloom.fhir.path.fault import execution_error
-from careloom.fhir.path.function import Compile, Eval, special
+from careloom.fhir.path.function import Compile, Eval, Source, special
 from careloom.fhir.path.tree import Call, Special, nodes
 from careloom.fhir.path.tree import Node as Tree
-from careloom.fhir.path.value import Collection, Node, system
+from careloom.fhir.path.value import Collection, Node, Want, system
 
 
 def uses(tree: Tree, name: str) -> bool:
@@ -21,37 +21,39 @@ def uses(tree: Tree, name: str) -> bool:
 
 
 @special(1)
-def where(call: Call, source: Eval, compiled: Compile) -> Eval:
+def where(call: Call, source: Source, compiled: Compile, _want: Want) -> Eval:
     """The items for which the criteria hold."""
-    criteria, is_indexed = compiled(call.arguments[0]), uses(call.arguments[0], "index")
+    criteria, is_indexed = compiled(call.arguments[0], Want.VALUES), uses(call.arguments[0], "index")
+    input_ = source(Want.NODES)
 
     def run(env: Env, this: Collection) -> Collection:
-        items = source(env, this)
+        items = input_(env, this)
         if not items:
             return EMPTY
         env.spend(len(items))
         return [item for item in items if (held := criteria(env, [item])) is TRUE or (held and boolean(held))]
 
     return (
-        _indexed(source, lambda env, this: this if boolean(criteria(env, this)) else EMPTY)
+        _indexed(input_, lambda env, this: this if boolean(criteria(env, this)) else EMPTY)
         if is_indexed
         else run
     )
 
 
 @special(1)
-def select(call: Call, source: Eval, compiled: Compile) -> Eval:
+def select(call: Call, source: Source, compiled: Compile, want: Want) -> Eval:
     """What the projection gives for each item."""
-    projection, is_indexed = compiled(call.arguments[0]), uses(call.arguments[0], "index")
+    projection, is_indexed = compiled(call.arguments[0], want), uses(call.arguments[0], "index")
+    input_ = source(Want.NODES)
 
     def run(env: Env, this: Collection) -> Collection:
-        items = source(env, this)
+        items = input_(env, this)
         env.spend(len(items))
         found = [inner for item in items for inner in projection(env, [item])]
         env.spend(len(found))
         return found
 
-    return _indexed(source, projection) if is_indexed else run
+    return _indexed(input_, projection) if is_indexed else run
 
 
 def _indexed(source: Eval, projection: Eval) -> Eval:
@@ -74,35 +76,42 @@ def _indexed(source: Eval, projection: Eval) -> Eval:
 
 
 @special(0, 1)
-def exists(call: Call, source: Eval, compiled: Compile) -> Eval:
+def exists(call: Call, source: Source, compiled: Compile, _want: Want) -> Eval:
     """Whether there is anything, or anything for which the criteria hold."""
-    if not call.arguments:
-        return lambda env, this: TRUE if source(env, this) else FALSE
-    found = where(call, source, compiled)
+    found = where(call, source, compiled, Want.NODES) if call.arguments else source(Want.JSON)
     return lambda env, this: TRUE if found(env, this) else FALSE
 
 
 @special(1, name="all")
-def all_(call: Call, source: Eval, compiled: Compile) -> Eval:
+def all_(call: Call, source: Source, compiled: Compile, _want: Want) -> Eval:
     """Whether the criteria hold for all items."""
-    matching = where(call, source, compiled)
+    criteria, is_indexed = compiled(call.arguments[0], Want.VALUES), uses(call.arguments[0], "index")
+    input_ = source(Want.NODES)
+    if is_indexed:
+        failing = _indexed(input_, lambda env, this: EMPTY if boolean(criteria(env, this)) else this)
+        return lambda env, this: FALSE if failing(env, this) else TRUE
 
     def run(env: Env, this: Collection) -> Collection:
-        items = source(env, this)
-        return truth(len(matching(env, this)) == len(items)) if items else TRUE
+        items = input_(env, this)
+        env.spend(len(items))
+        for item in items:
+            held = criteria(env, [item])
+            if held is not TRUE and not boolean(held):
+                return FALSE
+        return TRUE
 
     return run
 
 
 @special(1)
-def repeat(call: Call, source: Eval, compiled: Compile) -> Eval:
+def repeat(call: Call, source: Source, compiled: Compile, _want: Want) -> Eval:
     """What the projection gives for each item, and again for each of those, until nothing new is found."""
-    projection = compiled(call.arguments[0])
+    projection, input_ = compiled(call.arguments[0]), source(Want.NODES)
 
     def run(env: Env, this: Collection) -> Collection:
         found: Collection = []
         seen: set[object] = set()
-        level = source(env, this)
+        level = input_(env, this)
         while level:
             env.spend(len(level))
             fresh = [inner for item in level for inner in projection(env, [item])]
@@ -130,12 +139,13 @@ def _is_new(env: Env, item: object, found: Collection, seen: set[object]) -> boo
 
 
 @special(1, 2)
-def aggregate(call: Call, source: Eval, compiled: Compile) -> Eval:
+def aggregate(call: Call, source: Source, compiled: Compile, _want: Want) -> Eval:
     """What comes of evaluating the aggregator for each item, with $total from the one before."""
     aggregator, *rest = (compiled(argument) for argument in call.arguments)
+    input_ = source(Want.NODES)
 
     def run(env: Env, this: Collection) -> Collection:
-        items = source(env, this)
+        items = input_(env, this)
         env.spend(len(items))
         outer = env.total, env.index
         total = rest[0](env, this) if rest else EMPTY
@@ -151,14 +161,15 @@ def aggregate(call: Call, source: Eval, compiled: Compile) -> Eval:
 
 
 @special(2, 3)
-def iif(call: Call, source: Eval, compiled: Compile) -> Eval:
+def iif(call: Call, source: Source, compiled: Compile, want: Want) -> Eval:
     """One of two, as the criterion says."""
-    criterion, then, *otherwise = (compiled(argument) for argument in call.arguments)
-    has_input = call.base is not None
+    criterion = compiled(call.arguments[0], Want.VALUES)
+    then, *otherwise = (compiled(argument, want) for argument in call.arguments[1:])
+    has_input, input_ = call.base is not None, source(Want.NODES)
 
     def run(env: Env, this: Collection) -> Collection:
         if has_input:
-            items = source(env, this)
+            items = input_(env, this)
             if len(items) > 1:
                 raise execution_error("iif() takes one item, and there are several")
             this = items
@@ -173,13 +184,13 @@ def iif(call: Call, source: Eval, compiled: Compile) -> Eval:
 
 
 @special(1, 2)
-def trace(call: Call, source: Eval, compiled: Compile) -> Eval:
+def trace(call: Call, source: Source, compiled: Compile, _want: Want) -> Eval:
     """The input as it is; it is shown to the hook."""
-    name = compiled(call.arguments[0])
+    name, input_ = compiled(call.arguments[0]), source(Want.NODES)
     projection = compiled(call.arguments[1]) if len(call.arguments) > 1 else None
 
     def run(env: Env, this: Collection) -> Collection:
-        items = source(env, this)
+        items = input_(env, this)
         label = single(name(env, this), "trace()")
         if env.context.trace is not None:
             shown = items if projection is None else [x for item in items for x in projection(env, [item])]
@@ -190,13 +201,13 @@ def trace(call: Call, source: Eval, compiled: Compile) -> Eval:
 
 
 @special(1, 2)
-def define_variable(call: Call, source: Eval, compiled: Compile) -> Eval:
+def define_variable(call: Call, source: Source, compiled: Compile, _want: Want) -> Eval:
     """The variable is seen by what comes after it in the same path."""
-    label = compiled(call.arguments[0])
+    label, input_ = compiled(call.arguments[0]), source(Want.NODES)
     value = compiled(call.arguments[1]) if len(call.arguments) > 1 else None
 
     def run(env: Env, this: Collection) -> Collection:
-        items = source(env, this)
+        items = input_(env, this)
         name = text(label(env, this), "defineVariable()")
         if not name or name in _RESERVED or name in env.variables or name in env.context.variables:
             raise execution_error("defineVariable() takes a name that is not taken")

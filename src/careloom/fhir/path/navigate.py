@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from careloom.fhir.path.straight import Straight, add, straight_way
 from careloom.fhir.path.types import (
     PRIMITIVES,
     RESOURCE_TYPE,
@@ -20,9 +21,10 @@ from careloom.fhir.path.types import (
     steps,
     steps_by_key,
 )
-from careloom.fhir.path.value import PLAIN, Collection, Node, Quantity
+from careloom.fhir.path.value import PLAIN, Collection, Node, Quantity, Want
 
 Walk = Callable[[Collection], Collection]
+Chain = Callable[[Any, Collection], Collection]
 
 
 def member(name: str) -> Walk:
@@ -82,64 +84,41 @@ def start(name: str) -> Walk:
     return walk if name[:1].isupper() else by_name
 
 
-def chain(names: tuple[str, ...]) -> Callable[[Any, Collection], Collection]:
+def chain(names: tuple[str, ...], want: Want = Want.NODES, *, is_start: bool = True) -> Chain:
     """A path of names: `start`, then `member`s. Where types leave no choice, the JSON is walked without nodes between."""
-    walks = [start(names[0]), *map(member, names[1:])]
-    plans: dict[str, _Plan | None] = {"": None}
+    walks = [start(names[0]) if is_start else member(names[0]), *map(member, names[1:])]
+    ways: dict[str, tuple[Straight, list[Walk]] | None] = {}
+
+    def way(kind: str) -> tuple[Straight, list[Walk]] | None:
+        found = straight_way(kind, names, want, is_start=is_start)
+        ways[kind] = None if found is None else (found[0], walks[found[1] :])
+        return ways[kind]
 
     def walk(_env: Any, items: Collection) -> Collection:
-        if len(items) == 1 and type(items[0]) is Node:
-            node = items[0]
-            kind = node.type
-            try:
-                plan = plans[kind] if kind in plans else plans.setdefault(kind, _plan(kind, names))
-                if plan is not None:
-                    return _walk_fast(node.value, plan)
-            except (AttributeError, TypeError):
-                pass  # the JSON is not of the shape that R4 asks for
-        for one in walks:
-            items = one(items)
-        return items
+        if items and type(items[0]) is Node:
+            kind = items[0].type
+            found = ways[kind] if kind in ways else way(kind)
+            if found is not None:
+                straight, rest = found
+                try:
+                    if len(items) == 1:
+                        there = straight(items[0].value)
+                    elif all(type(item) is Node and item.type == kind for item in items):
+                        there = [inner for item in items for inner in straight(item.value)]
+                    else:
+                        return _stepwise(walks, items)
+                except (AttributeError, TypeError):
+                    return _stepwise(walks, items)  # the JSON is not of the shape that R4 asks for
+                return _stepwise(rest, there) if rest else there
+        return _stepwise(walks, items)
 
     return walk
 
 
-class _Plan(NamedTuple):
-    hops: tuple[tuple[str, bool], ...]
-    """Keys on the way, and whether each holds a list."""
-    last: Step
-
-
-def _plan(owner: str, names: tuple[str, ...]) -> _Plan | None:
-    if names[0][:1].isupper():
-        if names[0] not in kinds_of(owner):
-            return None
-        names = names[1:]
-    hops: list[Step] = []
-    for name in names:
-        found = steps(owner).get(name, ()) if owner not in PRIMITIVES else ()
-        if len(found) != 1 or found[0].type == "Resource":
-            return None
-        hops.append(found[0])
-        owner = found[0].type
-    return _Plan(tuple((hop.key, hop.is_many) for hop in hops[:-1]), hops[-1]) if hops else None
-
-
-def _walk_fast(value: dict[str, Any], plan: _Plan) -> Collection:
-    hops, step = plan
-    found: Collection = []
-    if not hops:
-        _add(value, step, found)
-        return found
-    owners = [value]
-    for key, is_many in hops:
-        if is_many:
-            owners = [inner for owner in owners for inner in owner.get(key, ())]
-        else:
-            owners = [owner[key] for owner in owners if key in owner]
-    for owner in owners:
-        _add(owner, step, found)
-    return found
+def _stepwise(walks: list[Walk], items: Collection) -> Collection:
+    for one in walks:
+        items = one(items)
+    return items
 
 
 class _Leads(NamedTuple):
@@ -169,23 +148,7 @@ def _follow(node: Node, lead: _Leads, found: Collection) -> None:
                 break
         else:
             return
-    _add(owner, step, found)
-
-
-def _add(owner: dict[str, Any], step: Step, found: Collection) -> None:
-    """All that stands under a key: at once where the JSON is as R4 asks and nothing stands beside it."""
-    key, kind, is_primitive, is_many, sibling = step
-    value = owner.get(key)
-    if is_primitive and sibling in owner:
-        _add_with_care(owner, step, found)
-    elif value is None:
-        return
-    elif kind == "Resource" or (type(value) is list) != is_many:
-        _add_with_care(owner, step, found)
-    elif is_many:
-        found += [Node(item, kind, owner, key, place) for place, item in enumerate(value) if item is not None]
-    else:
-        found.append(Node(value, kind, owner, key, None))
+    add(owner, step, found)
 
 
 def _follow_untyped(node: Node, name: str, found: Collection) -> None:
@@ -195,25 +158,6 @@ def _follow_untyped(node: Node, name: str, found: Collection) -> None:
     # Extensions look alike everywhere, also where no definition tells what they extend.
     owner = node.value if type(node.value) is dict else node.sibling
     _follow(Node(owner, "Element"), _leads("Element", name), found)
-
-
-def _add_with_care(owner: dict[str, Any], step: Step, found: Collection) -> None:
-    """The same where primitives have siblings, for resources, and for JSON of another shape than R4 asks for."""
-    key, kind = step.key, step.type
-    values, beside = owner.get(key), owner.get(step.sibling) if step.is_primitive else None
-    is_list = type(values) is list or type(beside) is list
-    values, beside = _as_list(values), _as_list(beside)
-    for place in range(max(len(values), len(beside))):
-        value = values[place] if place < len(values) else None
-        where = place if is_list else None
-        if kind == "Resource":
-            found.append(resource_node(value, owner, key, where))
-        elif value is not None or (place < len(beside) and type(beside[place]) is dict):
-            found.append(Node(value, kind, owner, key, where))
-
-
-def _as_list(value: Any) -> list[Any]:
-    return value if type(value) is list else [] if value is None else [value]
 
 
 def _add_untyped(owner: dict[str, Any], name: str, found: Collection) -> None:
@@ -262,7 +206,7 @@ def _add_child(owner: dict[str, Any], key: str, known: dict[str, Step] | None, f
         if key != RESOURCE_TYPE:
             _add_untyped(owner, key, found)
     elif key in known:
-        _add(owner, known[key], found)
+        add(owner, known[key], found)
 
 
 def levels_below(nodes: Collection) -> Iterator[Collection]:

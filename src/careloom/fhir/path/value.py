@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from enum import IntEnum
 from typing import Any
 
 from msgspec import Struct
@@ -18,6 +19,17 @@ from careloom.fhir.path.temporal import Kind, Temporal, temporal
 from careloom.fhir.ucum import SYSTEM
 
 Collection = list[Any]
+
+
+class Want(IntEnum):
+    """How much must be known of the items of a collection by who asks for it; less is quicker to find."""
+
+    NODES = 0
+    """Where each stands and of what type it is."""
+    VALUES = 1
+    """What `system` gives of it: a text or an integer may come without its place."""
+    JSON = 2
+    """No more than how many there are, and the JSON of each."""
 
 
 class Node(Struct, frozen=True, gc=False):
