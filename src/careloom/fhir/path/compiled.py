@@ -12,10 +12,10 @@ from typing import Any
 
 from careloom.fhir.path.arguments import FALSE, TRUE, boolean
 from careloom.fhir.path.check import check
-from careloom.fhir.path.compiler import Constant, closure
+from careloom.fhir.path.compiler import closure
 from careloom.fhir.path.env import NO_VARIABLES, NOTHING, Context, Env
 from careloom.fhir.path.fault import execution_error, too_costly
-from careloom.fhir.path.function import Eval
+from careloom.fhir.path.function import Constant, Eval
 from careloom.fhir.path.parser import parse
 from careloom.fhir.path.tree import Node as Tree
 from careloom.fhir.path.types import resource_node

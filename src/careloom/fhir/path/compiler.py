@@ -19,14 +19,14 @@ from careloom.fhir.path import (
     mathematics,
     text,
 )
-from careloom.fhir.path.arguments import EMPTY, FALSE, TRUE, boolean, integer, is_valueless, truth
-from careloom.fhir.path.arithmetic import calculated, negated
+from careloom.fhir.path.arguments import EMPTY, integer
+from careloom.fhir.path.arithmetic import negated
 from careloom.fhir.path.elements import type_cast, type_test, wanted_type
 from careloom.fhir.path.env import MAX_STEPS, NO_VARIABLES, NOTHING, Context, Env
-from careloom.fhir.path.equality import all_equal, all_equivalent, contains, equal, order
-from careloom.fhir.path.fault import execution_error, semantic_error
-from careloom.fhir.path.function import FUNCTIONS, SPECIALS, Eval, Function
-from careloom.fhir.path.navigate import chain, plain_text
+from careloom.fhir.path.fault import semantic_error
+from careloom.fhir.path.function import FUNCTIONS, SPECIALS, Constant, Eval, Function
+from careloom.fhir.path.navigate import chain
+from careloom.fhir.path.operator import BINARY, equals_text, union
 from careloom.fhir.path.parser import CALENDAR
 from careloom.fhir.path.temporal import temporal
 from careloom.fhir.path.tree import (
@@ -45,7 +45,7 @@ from careloom.fhir.path.tree import (
     nodes,
     parts,
 )
-from careloom.fhir.path.value import Collection, Long, Want, system
+from careloom.fhir.path.value import Collection, Long, Want
 from careloom.fhir.path.value import Node as Item
 from careloom.fhir.path.value import Quantity as Amount
 
@@ -78,26 +78,15 @@ def closure(node: Node, want: Want = Want.NODES) -> Eval:  # noqa: C901, PLR0911
             build = type_test if operator == "is" else type_cast
             return build(_operand(operand), wanted_type(name, at))
         case Binary("=" | "!=" as operator, left, Literal("String", str() as text)):
-            return _folded(node, _equals_text(left, text, is_negated=operator == "!="))
+            name = left.name if isinstance(left, Member) and left.base is None else ""
+            asked = _operand(left, Want.VALUES)
+            return _folded(node, equals_text(asked, name, text, is_negated=operator == "!="))
         case Binary("|", left, right):
             of_both = min(want, Want.VALUES)
-            return _folded(node, _union(_operand(left, of_both), _operand(right, of_both)))
+            return _folded(node, union(_operand(left, of_both), _operand(right, of_both)))
         case Binary(operator, left, right):
             operands = _operand(left, Want.VALUES), _operand(right, Want.VALUES)
-            return _folded(node, _BINARY[operator](*operands))
-
-
-class Constant:
-    """What is the same for every resource."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: Collection) -> None:
-        self.value = value
-
-    def __call__(self, _env: Env, _this: Collection) -> Collection:
-        """The value, whatever it is asked on."""
-        return self.value
+            return _folded(node, BINARY[operator](*operands))
 
 
 # What these give is not the same each time, or they do more than give something.
@@ -233,171 +222,3 @@ def _polarity(sign: str, source: Eval) -> Eval:
         return items
 
     return run
-
-
-def _math(operator: str) -> Any:
-    def build(left: Eval, right: Eval) -> Eval:
-        return lambda env, this: calculated(operator, left(env, this), right(env, this))
-
-    return build
-
-
-def _equality(*, is_negated: bool) -> Any:
-    def build(left: Eval, right: Eval) -> Eval:
-        if isinstance(right, Constant) and len(right.value) == 1 and type(right.value[0]) in {bool, int}:
-            return _equals_constant(left, right.value[0], is_negated=is_negated)
-
-        def run(env: Env, this: Collection) -> Collection:
-            one, other = left(env, this), right(env, this)
-            if not one or not other:
-                return EMPTY
-            same = equal(one[0], other[0]) if len(one) == len(other) == 1 else all_equal(one, other)
-            return EMPTY if same is None else TRUE if same != is_negated else FALSE
-
-        return run
-
-    return build
-
-
-def _equals_constant(left: Eval, value: Any, *, is_negated: bool) -> Eval:
-    """The equality with a number or boolean, `count() = 1`."""
-    kind = type(value)
-
-    def run(env: Env, this: Collection) -> Collection:
-        items = left(env, this)
-        if len(items) != 1:
-            return truth(is_negated) if items else EMPTY
-        item = items[0]
-        same = item == value if type(item) is kind else equal(item, value)
-        return TRUE if same != is_negated else FALSE
-
-    return run
-
-
-def _equals_text(node: Node, text: str, *, is_negated: bool) -> Eval:
-    """The equality that is asked most often, `use = 'official'`."""
-    left = _operand(node, Want.VALUES)
-    read = plain_text(node.name if isinstance(node, Member) and node.base is None else "")
-    equals = _equality(is_negated=is_negated)(left, Constant([text]))
-
-    def run(env: Env, this: Collection) -> Collection:
-        found = read(this[0]) if len(this) == 1 else None
-        if found is not None:
-            return TRUE if (found == text) != is_negated else FALSE
-        items = left(env, this)
-        if len(items) != 1:
-            return equals(env, this)
-        item = items[0]
-        same = (item if type(item) is str else system(item)) == text
-        return TRUE if same != is_negated else FALSE
-
-    return run
-
-
-def _equivalence(*, is_negated: bool) -> Any:
-    def build(left: Eval, right: Eval) -> Eval:
-        def run(env: Env, this: Collection) -> Collection:
-            one, other = left(env, this), right(env, this)
-            env.spend(len(one) * len(other))
-            return truth(all_equivalent(one, other) != is_negated)
-
-        return run
-
-    return build
-
-
-def _order(signs: tuple[int, ...]) -> Any:
-    def build(left: Eval, right: Eval) -> Eval:
-        def run(env: Env, this: Collection) -> Collection:
-            one, other = left(env, this), right(env, this)
-            if not one or not other:
-                return EMPTY
-            if len(one) > 1 or len(other) > 1:
-                raise execution_error("An order is asked of one item, and there are several")
-            found = None if is_valueless(one[0]) or is_valueless(other[0]) else order(one[0], other[0])
-            return EMPTY if found is None else TRUE if found in signs else FALSE
-
-        return run
-
-    return build
-
-
-def _in(left: Eval, right: Eval) -> Eval:
-    def run(env: Env, this: Collection) -> Collection:
-        items, wanted = right(env, this), left(env, this)
-        if not wanted:
-            return EMPTY
-        if len(wanted) > 1:
-            raise execution_error("'in' and 'contains' look for one item, and there are several")
-        env.spend(len(items))
-        return TRUE if contains(items, wanted[0]) else FALSE
-
-    return run
-
-
-def _contains(left: Eval, right: Eval) -> Eval:
-    return _in(right, left)
-
-
-def _union(left: Eval, right: Eval) -> Eval:
-    return lambda env, this: collection.union(env, left(env, this), right(env, this))
-
-
-def _and(left: Eval, right: Eval) -> Eval:
-    def run(env: Env, this: Collection) -> Collection:
-        one = boolean(left(env, this))
-        if one is False:
-            return FALSE
-        other = boolean(right(env, this))
-        return FALSE if other is False else EMPTY if one is None or other is None else TRUE
-
-    return run
-
-
-def _or(left: Eval, right: Eval) -> Eval:
-    def run(env: Env, this: Collection) -> Collection:
-        one = boolean(left(env, this))
-        if one:
-            return TRUE
-        other = boolean(right(env, this))
-        return TRUE if other else EMPTY if one is None or other is None else FALSE
-
-    return run
-
-
-def _xor(left: Eval, right: Eval) -> Eval:
-    def run(env: Env, this: Collection) -> Collection:
-        one, other = boolean(left(env, this)), boolean(right(env, this))
-        return EMPTY if one is None or other is None else truth(one != other)
-
-    return run
-
-
-def _implies(left: Eval, right: Eval) -> Eval:
-    def run(env: Env, this: Collection) -> Collection:
-        one = boolean(left(env, this))
-        if one is False:
-            return TRUE
-        other = boolean(right(env, this))
-        return TRUE if other else EMPTY if one is None or other is None else FALSE
-
-    return run
-
-
-_BINARY: dict[str, Any] = {
-    **{operator: _math(operator) for operator in ("+", "-", "*", "/", "div", "mod", "&")},
-    "=": _equality(is_negated=False),
-    "!=": _equality(is_negated=True),
-    "~": _equivalence(is_negated=False),
-    "!~": _equivalence(is_negated=True),
-    "<": _order((-1,)),
-    "<=": _order((-1, 0)),
-    ">": _order((1,)),
-    ">=": _order((0, 1)),
-    "in": _in,
-    "contains": _contains,
-    "and": _and,
-    "or": _or,
-    "xor": _xor,
-    "implies": _implies,
-}

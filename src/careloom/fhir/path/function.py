@@ -18,6 +18,20 @@ from careloom.fhir.path.value import Collection, Want
 Eval = Callable[[Env, Collection], Collection]
 """A compiled expression: evaluated in an environment on `$this`."""
 
+
+class Constant:
+    """What is the same for every resource."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Collection) -> None:
+        self.value = value
+
+    def __call__(self, _env: Env, _this: Collection) -> Collection:
+        """The value, whatever it is asked on."""
+        return self.value
+
+
 Source = Callable[[Want], Eval]
 """The input of a function, compiled for who wants that much of it."""
 
