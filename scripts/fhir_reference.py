@@ -24,7 +24,9 @@ The FHIR R4 service stands under `/fhir`. This page is written by `python script
 
 JSON and XML, by `Accept` (with its weights) or `_format`: {formats}. What cannot be written so is answered with 406, a body of
 another type with 415. `_pretty=true` indents. `_summary` (`true`, `text`, `data`, `count`, `false`) and `_elements` give parts,
-which carry the tag SUBSETTED. A body may be packed with gzip. A Binary may be sent, and asked for, as what it is.
+which carry the tag SUBSETTED. A body may be packed with gzip. A Binary may be sent, and asked for, as what it is. What a
+client sends is kept as an Event, byte for byte as it came (unpacked), with its media type; each version names its Event as the source
+of its Provenance. To drive such an Event again changes nothing: the request was answered when it came.
 
 ## Versions and conditions
 

@@ -234,3 +234,15 @@ def test_no_file_ends_a_load(tmp_path_factory: pytest.TempPathFactory, suffix: s
     path = tmp_path_factory.getbasetemp() / f"fuzz{suffix}"
     path.write_bytes(magic.get(suffix, b"") + raw)
     _read(path)
+
+
+def test_a_file_of_fhir_in_xml_is_one_item_and_other_xml_is_none():
+    body = (
+        b'\xef\xbb\xbf<?xml version="1.0"?>\n<Patient xmlns="http://hl7.org/fhir"><id value="7"/></Patient>'
+    )
+    [found] = arrivals(io.BufferedReader(io.BytesIO(body)))  # pyright: ignore[reportArgumentType]
+    assert (found.kind, found.body, found.media) == ("fhir", body, "application/fhir+xml")
+    with pytest.raises(OutcomeError, match="longer"):
+        list(arrivals(io.BufferedReader(io.BytesIO(body)), "", Sizes(item_bytes=20)))  # pyright: ignore[reportArgumentType]
+    with pytest.raises(OutcomeError, match="neither HL7 v2 nor FHIR"):
+        list(arrivals(io.BufferedReader(io.BytesIO(b"<html/>"))))  # pyright: ignore[reportArgumentType]

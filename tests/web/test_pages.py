@@ -255,6 +255,21 @@ def test_a_message_without_a_ledger_says_why(served: Any, signed_in: Callable[[s
     assert ">None<" not in engineer.get("/messages/2").text
 
 
+def test_a_message_in_xml_is_shown_as_it_came_and_one_that_is_no_resource_too(
+    served: Any, signed_in: Callable[[str], httpx.Client]
+) -> None:
+    body = b"""<Patient xmlns="http://hl7.org/fhir"><!-- as it came --><id value="seven"/></Patient>"""
+    for number, one in enumerate(
+        (body, b'{"id":"x"}', b'{"resourceType":"Bundle","entry":[7,{"resource":[]}]}', b"[]")
+    ):
+        receipt = served.flow.accept(Arrival("ehr", "fhir", one, str(number)))
+        page = signed_in("integration").get(f"/messages/{receipt.event_id}")
+        assert page.status_code == 200
+        if one == body:
+            assert "&lt;!-- as it came --&gt;" in page.text
+            assert "/fhir/Patient/seven" in page.text or "Patient/seven" in page.text
+
+
 def test_a_long_ledger_is_told_whole_in_parts_and_opens_where_it_was_asked(
     served: Any, signed_in: Callable[[str], httpx.Client], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,4 +1,4 @@
-"""connect.content: what a file holds, told by its first bytes: HL7 v2 messages, FHIR JSON, or NDJSON -> Arrivals.
+"""connect.content: what a file holds, told by its first bytes: HL7 v2 messages, FHIR in JSON, NDJSON or XML -> Arrivals.
 
 Room: connect. May import: fhir, store.
 
@@ -22,6 +22,9 @@ FILES = "files"
 """Source of FHIR files for which no source is named."""
 NDJSON = "ndjson"
 """Kind of an arrival of several resources, one a line."""
+
+XML = "application/fhir+xml"
+FHIR_NAMESPACE = b"http://hl7.org/fhir"
 
 _BOM = b"\xef\xbb\xbf"
 _HL7 = (b"MSH", b"FHS", b"BHS", b"\x0bMSH", b"\x0bFHS", b"\x0bBHS")
@@ -47,7 +50,7 @@ DEFAULT_SIZES = Sizes()
 def arrivals(stream: io.BufferedReader, source: str = "", sizes: Sizes = DEFAULT_SIZES) -> Iterator[Arrival]:
     r"""The arrivals in one file, in order. Empty `source`: of HL7 the sender that MSH names, of FHIR `files`.
 
-    Raises OutcomeError: not-supported if it is neither HL7 v2 nor JSON, too-long at an item beyond the size,
+    Raises OutcomeError: not-supported if it is neither HL7 v2 nor FHIR, too-long at an item beyond the size,
     incomplete if a batch counts other messages than it has (after they were given).
 
     >>> stream = io.BufferedReader(io.BytesIO(b'{"resourceType":"Patient"}\n{"resourceType":"Group"}\n'))
@@ -61,8 +64,14 @@ def arrivals(stream: io.BufferedReader, source: str = "", sizes: Sizes = DEFAULT
             yield Arrival(source or _sender(message), "hl7v2", message, content_key(message))
     elif head.startswith(b"{"):
         yield from _json(stream, source or FILES, sizes)
+    elif head.startswith(b"<") and FHIR_NAMESPACE in head:
+        body = stream.read(sizes.item_bytes + 1)
+        if len(body) > sizes.item_bytes:
+            raise _too_long(sizes.item_bytes)
+        yield Arrival(source or FILES, "fhir", body, content_key(body), media=XML)
     elif head:
-        raise OutcomeError(Issue("not-supported", "The file is neither HL7 v2 nor FHIR in JSON or NDJSON."))
+        text = "The file is neither HL7 v2 nor FHIR in JSON, NDJSON or XML."
+        raise OutcomeError(Issue("not-supported", text))
 
 
 def _json(stream: io.BufferedReader, source: str, sizes: Sizes) -> Iterator[Arrival]:

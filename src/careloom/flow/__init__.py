@@ -18,7 +18,7 @@ from careloom.flow.arrival import accept, drive
 from careloom.flow.bulk import begin_export, begin_import
 from careloom.flow.bulk_expiry import expire
 from careloom.flow.guides import demand_of, profiles_of
-from careloom.flow.interaction import NO_GUARD, Desk, Guard, interact
+from careloom.flow.interaction import NO_GUARD, Came, Desk, Guard, arrival_of, interact
 from careloom.flow.job import run_job
 from careloom.flow.station import run_station, run_timer
 from careloom.flow.transaction import Answer, no_answer, transact
@@ -69,12 +69,15 @@ class Flow:
         """
         return drive(self.database, self.settings, event_id, actor, self.clock())
 
-    def transact(self, body: bytes, actor: Actor, source: str = "", answer: Answer = no_answer) -> bytes:
+    def transact(
+        self, body: bytes, actor: Actor, came: Came | None = None, answer: Answer = no_answer
+    ) -> bytes:
         """Run a FHIR transaction or batch Bundle; return the response Bundle. Raises OutcomeError.
 
         `answer` gives the response entry of what reads or operates, in the transaction that it is handed.
         """
-        return transact(self._desk(actor), Arrival(source or actor.id, "fhir", body), answer)
+        arrival = arrival_of(actor.id, "POST", came or Came(body))
+        return transact(self._desk(actor), body, arrival, answer)
 
     def create(self, rtype: str, body: bytes, actor: Actor) -> Committed:
         """FHIR create, without a condition."""
@@ -97,10 +100,19 @@ class Flow:
         return self._done(actor, "DELETE", f"{rtype}/{id_}", b"", if_match)
 
     def interact(
-        self, method: str, url: str, actor: Actor, body: bytes = b"", guard: Guard = NO_GUARD
+        self,
+        method: str,
+        url: str,
+        actor: Actor,
+        body: bytes = b"",
+        guard: Guard = NO_GUARD,
+        came: Came | None = None,
     ) -> Committed | None:
-        """Any single FHIR interaction that writes; `url` is `Type`, `Type/id` or `Type?condition`."""
-        return interact(self._desk(actor), method, url, body, guard)
+        """Any single FHIR interaction that writes; `url` is `Type`, `Type/id` or `Type?condition`.
+
+        `came` is the body as it was sent, where that was not JSON.
+        """
+        return interact(self._desk(actor), method, url, body, guard, came)
 
     def run_station(self, name: str) -> int:
         """Offer a station its next changes; return how many it heard (0: it has heard all)."""

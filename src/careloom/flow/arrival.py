@@ -22,6 +22,7 @@ from careloom.flow.bulk import import_again
 from careloom.flow.delivery import destinations_of
 from careloom.flow.file import commit_file
 from careloom.flow.guides import Demand, demand_of
+from careloom.flow.interaction import AGENT
 from careloom.flow.retry import retried
 from careloom.logs import place_of
 from careloom.registry import MAPPERS, load
@@ -38,6 +39,8 @@ from careloom.store.read import Reader
 from careloom.store.turn import take_turn
 
 log = structlog.get_logger()
+
+ANSWERED = "A request of a FHIR client was answered when it came; to drive it again changes nothing."
 
 FILES = frozenset({"fhir", "ndjson"})
 """Kinds of arrival that are FHIR already."""
@@ -71,6 +74,7 @@ def _accept(database: Database, settings: Settings, arrival: Arrival, now: datet
             key=arrival.key,
             received=arrival.received or now,
             status="received",
+            media=arrival.media,
         )
         taken = _take_in(connection, settings, event, now)
         return replace(taken, issues=receipt.issues + taken.issues)
@@ -83,6 +87,11 @@ def _drive(database: Database, settings: Settings, event_id: int, actor: Actor, 
         if event.kind == IMPORT:
             import_again(connection, actor, now, event)
             return Receipt(event.id, "received")
+        if event.request:
+            # What was asked has been done and answered: done twice, it would create twice, or undo what came later.
+            issue = Issue("informational", ANSWERED, severity="information")
+            events.settle(connection, event.id, event.status, [issue], agent=AGENT)
+            return Receipt(event.id, event.status, issues=(issue,))
         return _take_in(connection, settings, event, now)
 
 

@@ -19,8 +19,9 @@ from careloom.store.actor import Actor, may
 from careloom.store.audit import Access, record
 from careloom.store.blobs import Blob
 from careloom.store.database import Connection
-from careloom.store.event import Event
+from careloom.store.event import Arrival, Event
 
+NDJSON = "application/fhir+ndjson"
 KIND = "import"
 """Of the Event of an import: its bytes may be more than a mapper could hold."""
 
@@ -55,7 +56,9 @@ def begin_import(desk: Desk, url: str, blob: Blob) -> str:
     """Keep the file as an Event and add the job of its import. Raises OutcomeError(forbidden)."""
     require_import(desk.actor)
     with desk.database.connection() as connection:
-        event_id = events.keep_blob(connection, desk.actor.id, KIND, blob, desk.now)
+        event_id = events.keep_blob(
+            connection, Arrival(desk.actor.id, KIND, b"", media=NDJSON), blob, desk.now
+        )
         return _import(connection, desk.actor, desk.now, url, blob, event_id)
 
 

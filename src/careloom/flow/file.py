@@ -11,6 +11,7 @@ import msgspec
 
 from careloom.fhir import bundle as bundles
 from careloom.fhir.bundle import Entry
+from careloom.fhir.content import as_json
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import head_of, minify
 from careloom.flow.guides import Demand
@@ -38,7 +39,7 @@ def _entries(event: Event) -> list[Entry]:
     if event.kind == "ndjson":
         lines = [line for line in event.body.split(b"\n") if line.strip()]
         return [entry_of(index, line) for index, line in enumerate(lines)]
-    alone = entry_of(0, event.body)
+    alone = entry_of(0, as_json(event.body, event.media))
     return list(bundles.read(alone.body or b"").entries) if alone.rtype == "Bundle" else [alone]
 
 

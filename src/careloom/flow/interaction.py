@@ -27,6 +27,8 @@ from careloom.store.database import Database
 from careloom.store.event import Arrival
 
 AGENT = "fhir"
+MOST_MEDIA = 200
+"""Characters of a media type that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +55,16 @@ class Guard:
 NO_GUARD = Guard()
 
 
+@dataclass(frozen=True, slots=True)
+class Came:
+    """A body as the client sent it, where it came in another form than JSON: what its Event is to hold."""
+
+    body: bytes
+    media: str = ""
+
+
 def interact(
-    desk: Desk, method: str, url: str, body: bytes = b"", guard: Guard = NO_GUARD
+    desk: Desk, method: str, url: str, body: bytes = b"", guard: Guard = NO_GUARD, came: Came | None = None
 ) -> Committed | None:
     """Do one interaction; `url` is `Type`, `Type/id` or `Type?condition`. None: a delete that matched nothing.
 
@@ -68,7 +78,7 @@ def interact(
         with desk.database.connection() as connection:
             event_id = None
             if body:
-                arrival = Arrival(desk.actor.id, AGENT, body)
+                arrival = arrival_of(desk.actor.id, f"{method} {url}", came or Came(body))
                 event_id = events.keep(connection, arrival, desk.now, desk.blobs).event_id
                 events.settle(connection, event_id, "done", agent=AGENT)
             origin = Origin(desk.now, desk.actor.id, AGENT, event_id)
@@ -77,6 +87,11 @@ def interact(
             return done
 
     return retried(once)
+
+
+def arrival_of(source: str, request: str, came: Came) -> Arrival:
+    """A request of a FHIR client as what is kept of it."""
+    return Arrival(source, AGENT, came.body, media=came.media[:MOST_MEDIA], request=request)
 
 
 def _entry(method: str, url: str, body: bytes, guard: Guard) -> Entry:

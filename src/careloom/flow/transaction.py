@@ -39,9 +39,12 @@ def no_answer(entry: Entry, _connection: Connection) -> bytes:
     raise OutcomeError(Issue("not-supported", text, f"Bundle.entry[{entry.index}].request"))
 
 
-def transact(desk: Desk, arrival: Arrival, answer: Answer = no_answer) -> bytes:
-    """Run a transaction or batch; return the response Bundle. Raises OutcomeError; then nothing of it is stored."""
-    bundle = bundles.read(arrival.body)
+def transact(desk: Desk, body: bytes, arrival: Arrival, answer: Answer = no_answer) -> bytes:
+    """Run a transaction or batch; return the response Bundle. Raises OutcomeError; then nothing of it is stored.
+
+    `body` is the Bundle in JSON, `arrival` what came.
+    """
+    bundle = bundles.read(body)
     if bundle.type not in {"transaction", "batch"}:
         raise OutcomeError(Issue("value", "Post a Bundle of type transaction or batch here.", "Bundle.type"))
     if len(bundle.entries) > LIMIT:

@@ -28,6 +28,10 @@ class Arrival:
     key: str = ""
     """The sender's own id of it (MSH-10, a file's hash); a resend has the same source, key and body."""
     received: datetime | None = None
+    media: str = ""
+    """The media type that it came with; "" where the way of transport has none."""
+    request: str = ""
+    """Of a request of a FHIR client, its method and address (`PATCH Patient/7`): it was answered when it came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,10 @@ class Event:
     status: EventStatus
     attempts: int = 0
     issues: tuple[Issue, ...] = ()
+    media: str = ""
+    """The media type that it came with; "" where the way of transport has none."""
+    request: str = ""
+    """Of a request of a FHIR client, its method and address (`PATCH Patient/7`): it was answered when it came."""
     size: int = 0
     """Of what came, in bytes; where it is too much for the memory, `body` is only its beginning."""
 

@@ -39,8 +39,8 @@ KEEP = """
 WITH earlier AS (
   SELECT id FROM event WHERE source = %(source)s AND kind = %(kind)s AND key = %(key)s AND key <> ''
   ORDER BY id DESC LIMIT 1)
-INSERT INTO event (source, kind, key, hash, size, body, received)
-VALUES (%(source)s, %(kind)s, %(key)s, %(hash)s, %(size)s, %(body)s, %(received)s)
+INSERT INTO event (source, kind, key, hash, size, body, received, media, request)
+VALUES (%(source)s, %(kind)s, %(key)s, %(hash)s, %(size)s, %(body)s, %(received)s, %(media)s, %(request)s)
 ON CONFLICT (source, kind, key, hash) WHERE key <> '' DO NOTHING
 RETURNING id, (SELECT id FROM earlier)
 """
@@ -60,7 +60,10 @@ JOIN unnest(%s::text[], %s::text[], %s::text[]) AS asked (source, kind, key) USI
 WHERE key <> '' AND status <> 'received'
 """
 
-READ = "SELECT id, source, kind, body, hash, key, received, status, attempts, issues, size FROM event WHERE id = %s"
+READ = (
+    "SELECT id, source, kind, body, hash, key, received, status, attempts, issues, media, request, size"
+    " FROM event WHERE id = %s"
+)
 
 # Each filter is off when it is NULL; ids grow with time, so that paging by id is paging by time.
 LIST = """
@@ -132,6 +135,8 @@ def keep(connection: Connection, arrival: Arrival, now: datetime, blobs: Blobs |
         "hash": digest,
         "size": len(arrival.body),
         "received": arrival.received or now,
+        "media": arrival.media,
+        "request": arrival.request,
     }
     if blobs is not None and len(frame) > INLINE_LIMIT:
         blobs.put(arrival.body)
@@ -147,16 +152,18 @@ def keep(connection: Connection, arrival: Arrival, now: datetime, blobs: Blobs |
     return Receipt(event_id, "received", issues=() if earlier is None else (_other_bytes(earlier),))
 
 
-def keep_blob(connection: Connection, source: str, kind: str, blob: Blob, now: datetime) -> int:
-    """Keep an arrival whose bytes lie in a blob already, and that has no key; the number of its event."""
+def keep_blob(connection: Connection, arrival: Arrival, blob: Blob, now: datetime) -> int:
+    """Keep an arrival without a key whose bytes lie in a blob already; the number of its event."""
     row: dict[str, object] = {
-        "source": source,
-        "kind": kind,
+        "source": arrival.source,
+        "kind": arrival.kind,
         "key": "",
         "hash": bytes.fromhex(blob.name),
         "size": blob.size,
         "body": None,
-        "received": now,
+        "received": arrival.received or now,
+        "media": arrival.media,
+        "request": arrival.request,
     }
     event_id, _ = cast("tuple[int, int | None]", connection.execute(KEEP, row).fetchone())
     return event_id
@@ -192,7 +199,8 @@ def event(connection: Connection, event_id: int, actor: Actor, blobs: Blobs | No
     row = connection.execute(READ, [event_id]).fetchone()
     if row is None:
         raise OutcomeError(Issue("not-found", f"There is no event {event_id}."))
-    number, source, kind, frame, digest, key, received, status, attempts, issues, size = row
+    number, source, kind, frame, digest, key, received, status, attempts, issues, *more = row
+    media, request, size = more
     if frame is not None:
         body = _unpacked(frame)
     elif blobs is not None:
@@ -201,7 +209,9 @@ def event(connection: Connection, event_id: int, actor: Actor, blobs: Blobs | No
         raise OutcomeError(
             Issue("exception", f"Event {event_id} lies in a blob, and no folder of blobs was given.")
         )
-    return Event(number, source, kind, body, key, received, status, attempts, _issues(issues), size)
+    return Event(
+        number, source, kind, body, key, received, status, attempts, _issues(issues), media, request, size
+    )
 
 
 def digest(connection: Connection, event_id: int) -> str:

@@ -71,6 +71,8 @@ class Call:
     """How much news there had been when the request began; a stream that opens later tells what was missed."""
     parts: Mapping[str, Any] = field(default_factory=dict[str, Any])
     body: bytes = b""
+    sent: bytes | None = None
+    """The body as it came, where `body` is another form of it."""
     blob: Blob | None = None
     """The body, where the road lets it be of any size; `body` is empty then."""
     connection: Connection | None = None
@@ -82,6 +84,11 @@ class Call:
         if self.actor is None:
             raise OutcomeError(Issue("login", "Sign in first."))
         return self.actor
+
+    @property
+    def raw(self) -> bytes:
+        """The body as it came (unpacked)."""
+        return self.body if self.sent is None else self.sent
 
     @contextmanager
     def reader(self) -> Generator[Reader]:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlencode
 
 from markupsafe import Markup
 from starlette.responses import FileResponse, Response
 
+from careloom.fhir.content import as_json, is_xml
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import Resource, loads
 from careloom.store import events
@@ -187,14 +189,19 @@ def _names(event: Event, lines: tuple[LedgerLine, ...], wanted: str) -> list[str
 def _inside(event: Event) -> list[Resource]:
     """The resources in a FHIR message: a Bundle's, or itself."""
     try:
-        body = loads(event.body)
+        body = loads(as_json(event.body, event.media))
     except OutcomeError:
         return []
     if not isinstance(body, dict):
         return []
-    if body.get("resourceType") != "Bundle":
-        return [body]
-    return [entry["resource"] for entry in body.get("entry") or () if isinstance(entry.get("resource"), dict)]
+    entries = body.get("entry") if body.get("resourceType") == "Bundle" else [{"resource": body}]
+    found = [entry.get("resource") for entry in _dicts(entries)]
+    return [one for one in _dicts(found) if isinstance(one.get("resourceType"), str)]
+
+
+def _dicts(values: Any) -> list[dict[str, Any]]:
+    """What of a list is an object: a message in quarantine may be anything."""
+    return [one for one in values if isinstance(one, dict)] if isinstance(values, list) else []
 
 
 def _raw(event: Event, lines: tuple[LedgerLine, ...], wanted: str) -> Pane:
@@ -204,7 +211,7 @@ def _raw(event: Event, lines: tuple[LedgerLine, ...], wanted: str) -> Pane:
         inside = _inside(event)
         found = next((one for one in inside if f"{one['resourceType']}/{one.get('id')}" == wanted), None)
         one = found or next(iter(inside), None)
-        if one is not None and one.get("id"):
+        if one is not None and one.get("id") and not is_xml(event.body, event.media):
             said = f"FHIR, {len(inside)} {'resource' if len(inside) == 1 else 'resources'}"
             return Pane(Markup('<div class="json">{}</div>').format(tree(one)), said)
     return Pane(plain(event.body), "as text")

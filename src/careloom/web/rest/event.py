@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import dumps
+from careloom.flow.interaction import MOST_MEDIA
 from careloom.registry import MAPPERS
 from careloom.store.event import Arrival
 from careloom.web.call import Call
@@ -19,6 +20,7 @@ KINDS = {
     "application/hl7-v2": "hl7v2",
     "x-application/hl7-v2+er7": "hl7v2",
     "application/fhir+json": "fhir",
+    "application/fhir+xml": "fhir",
     "application/json": "fhir",
 }
 """Media type -> kind, where the query does not say `kind=`."""
@@ -37,6 +39,8 @@ def take(call: Call) -> Response:
         raise OutcomeError(Issue("not-supported", f"Say what the body is: ?kind= one of {known}."))
     if not call.body:
         raise OutcomeError(Issue("required", "The body is empty: send the message."))
-    receipt = call.site.flow.accept(Arrival(call.who.id, kind, call.body, call.asked("key")))
+    receipt = call.site.flow.accept(
+        Arrival(call.who.id, kind, call.body, call.asked("key"), media=media[:MOST_MEDIA])
+    )
     status = 422 if receipt.status == "quarantined" else 202
     return Response(dumps(asdict(receipt)), status, media_type="application/json")

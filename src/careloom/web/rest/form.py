@@ -217,7 +217,9 @@ def _taken(call: Call) -> Call | None:
     kind = _kind(media) if name in MEDIA else None
     if kind is None:
         return _wrapped(call, name)
-    return call if kind == "json" else replace(call, body=dumps(TONGUES[kind].loads(call.body)))
+    return (
+        call if kind == "json" else replace(call, body=dumps(TONGUES[kind].loads(call.body)), sent=call.body)
+    )
 
 
 def _wrapped(call: Call, media: str) -> Call | None:
@@ -227,4 +229,4 @@ def _wrapped(call: Call, media: str) -> Call | None:
     binary = {"resourceType": "Binary", "contentType": media, "data": b64encode(call.body).decode()}
     if "id" in call.parts:
         binary["id"] = call.parts["id"]
-    return replace(call, body=dumps(binary))
+    return replace(call, body=dumps(binary), sent=call.body)

@@ -22,6 +22,7 @@ from careloom.fhir.resource import dumps
 from careloom.store.database import Connection
 from careloom.web.call import Call
 from careloom.web.errors import FHIR_JSON
+from careloom.web.rest.writing import came_of
 from careloom.web.road import PUBLIC, Road
 
 
@@ -33,7 +34,8 @@ def transaction(call: Call) -> Response:
 
     if not call.body:
         raise OutcomeError(Issue("required", "The body is empty: send a Bundle."))
-    return Response(call.site.flow.transact(call.body, call.who, answer=answer), media_type=FHIR_JSON)
+    done = call.site.flow.transact(call.body, call.who, came_of(call), answer)
+    return Response(done, media_type=FHIR_JSON)
 
 
 def _within(call: Call, entry: Entry, connection: Connection) -> Response:

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from careloom.fhir.etag import etag
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import dumps
-from careloom.flow import Committed, Guard
+from careloom.flow import Came, Committed, Guard
 from careloom.web.call import Call
 from careloom.web.rest.answer import done, fhir, of_write, prefers, rtype_of
 from careloom.web.rest.form import CONTROLS, JSON_PATCH
@@ -24,7 +24,8 @@ def create(call: Call) -> Response:
     rtype = rtype_of(call)
     _require_body(call)
     guard = Guard(if_none_exist=call.headers.get("if-none-exist", ""))
-    return of_write(call, _there(call.site.flow.interact("POST", rtype, call.who, call.body, guard)))
+    done = call.site.flow.interact("POST", rtype, call.who, call.body, guard, came_of(call))
+    return of_write(call, _there(done))
 
 
 def update(call: Call) -> Response:
@@ -48,11 +49,16 @@ def delete(call: Call) -> Response:
     return Response(None, 204, headers)
 
 
+def came_of(call: Call) -> Came:
+    """The body as the client sent it: what its Event holds."""
+    return Came(call.raw, call.headers.get("content-type", ""))
+
+
 def _interact(call: Call, method: str, body: bytes) -> Committed | None:
     guard = Guard(
         if_match=call.headers.get("if-match", ""), if_none_match=call.headers.get("if-none-match", "")
     )
-    return call.site.flow.interact(method, _target(call), call.who, body, guard)
+    return call.site.flow.interact(method, _target(call), call.who, body, guard, came_of(call))
 
 
 def _target(call: Call) -> str:
