@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from careloom.store import fetch as module
-from careloom.store.database import Database, connect
+from careloom.store.database import Database, Slow, connect
 from careloom.store.fetch import fetch
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -103,3 +103,34 @@ def test_statements_that_psycopg_threw_away_after_a_rollback_are_prepared_again(
     connection.execute("select 3")
     assert fetch(connection, b"select 7") == [(7,)]
     connection.close()
+
+
+def test_who_is_in_haste_gets_rows_or_is_told_that_it_takes_longer(database: Database) -> None:
+    with pytest.raises(Slow), database.glimpse(1.0):
+        pytest.fail("no connection was idle")
+    with database.autocommit():
+        pass
+    for sql, values in CASES * (module.USES + 1):
+        with database.glimpse(5.0) as connection:
+            rows = fetch(connection, sql.encode(), values)
+        with database.autocommit() as connection:
+            assert fetch(connection, sql.encode(), values) == rows
+    with pytest.raises(Slow), database.glimpse(0.02) as connection:
+        fetch(connection, b"select pg_sleep(5)")
+    with pytest.raises(Slow), database.glimpse(1.0):
+        pytest.fail("the connection that still waits was handed out")
+
+
+def test_in_haste_an_error_is_that_of_a_cursor_and_a_cursor_is_refused(database: Database) -> None:
+    with database.autocommit():
+        pass
+    with pytest.raises(psycopg.errors.DivisionByZero), database.glimpse(5.0) as connection:
+        fetch(connection, b"select 1 / %s::int", [0])
+    with database.glimpse(5.0) as connection:
+        with pytest.raises(Slow):
+            connection.execute("select 1")
+        with pytest.raises(Slow):
+            connection.cursor()
+        assert fetch(connection, b"select 2") == [(2,)]
+    with database.autocommit() as connection:
+        assert connection.execute("select 3").fetchall() == [(3,)]

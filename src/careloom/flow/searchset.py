@@ -62,7 +62,8 @@ def _url(address: str, rest: str, cursor: str = "") -> str:
 
 def entry(base: str, stored: Stored, mode: bytes) -> bytes:
     """One entry of the Bundle; `mode` is match or include."""
-    url = f"{base}/{stored.rtype}/{stored.id}".lstrip("/").encode()
+    start = f"{base}/" if base else ""
+    url = f"{start}{stored.rtype}/{stored.id}".encode()
     return b'{"fullUrl":"%b","resource":%b,"search":{"mode":"%b"}}' % (url, stored.body, mode)
 
 

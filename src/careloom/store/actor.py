@@ -6,6 +6,7 @@ Room: store. May import: nothing of careloom. Every path (search, include, histo
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,4 +40,9 @@ def may(actor: Actor, right: str) -> bool:
     >>> may(Actor("a", frozenset({"admin"})), "clinical.read")
     False
     """
-    return any(right in ROLES.get(role, frozenset()) for role in actor.roles)
+    return right in _rights(actor.roles)
+
+
+@lru_cache(maxsize=256)
+def _rights(roles: frozenset[str]) -> frozenset[str]:
+    return frozenset[str]().union(*(ROLES.get(role, frozenset()) for role in roles))

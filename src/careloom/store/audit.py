@@ -13,9 +13,9 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal, LiteralString, cast
+from typing import Any, Literal, LiteralString, NamedTuple, cast
 
 import structlog
 
@@ -38,8 +38,7 @@ Interaction = Literal[
 ]  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
+class Access(NamedTuple):
     """One line of the trail."""
 
     recorded: datetime
@@ -106,14 +105,19 @@ ORDER BY id DESC LIMIT %(limit)s
 
 def record(connection: Connection, access: Access) -> None:
     """Write one line in the caller's transaction: it is there exactly if what it tells of is."""
-    connection.execute(INSERT, astuple(access))
+    connection.execute(INSERT, _row(access))
 
 
 def record_many(connection: Connection, accesses: Sequence[Access]) -> None:
     """Write many lines at once."""
-    columns = [list(column) for column in zip(*map(astuple, accesses), strict=True)]
+    columns = [list(column) for column in zip(*map(_row, accesses), strict=True)]
     if columns:
         connection.execute(INSERT_MANY, columns)
+
+
+def _row(access: Access) -> list[Any]:
+    """Its columns. What a client names may hold what PostgreSQL's text cannot, and must not keep others' lines out."""
+    return [value.replace("\0", "\ufffd") if isinstance(value, str) else value for value in access]
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +187,8 @@ class AuditBuffer:
                     Issue("transient", "The audit trail cannot be written: try again in a moment.")
                 )
             self._waiting.append(access)
-        self._something.set()
+        if not self._something.is_set():
+            self._something.set()
 
     def flush(self) -> None:
         """Write what waits, now. What cannot be written stays and waits on."""

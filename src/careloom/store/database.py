@@ -12,11 +12,12 @@ from __future__ import annotations
 import hashlib
 import os
 import select
-import threading
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from importlib.resources import files
+from queue import Empty, SimpleQueue
 from time import sleep
+from types import TracebackType
 from typing import Any, NamedTuple
 
 import psycopg
@@ -25,8 +26,39 @@ from psycopg.sql import SQL, Identifier
 
 from careloom.fhir.outcome import Issue, OutcomeError
 
-Connection = psycopg.Connection[tuple[Any, ...]]
-"""What `Database.connection()` gives; the name by which other files of store annotate it."""
+
+class Connection(psycopg.Connection[tuple[Any, ...]]):
+    """What `Database.connection()` gives, with what the process remembers of it."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.watch = select.poll()
+        """Tells whether the server said something. A selector would be five calls to the system, this is one."""
+        self.watch.register(self.fileno(), select.POLLIN)
+        self.prepared: Any = None
+        """What it has prepared: of store.fetch."""
+        self.patience_s: float | None = None
+        """How long store.fetch waits for an answer; None: as long as it takes."""
+
+    def execute(self, *arguments: Any, **more: Any) -> psycopg.Cursor[tuple[Any, ...]]:
+        """As psycopg's. Raises Slow on a connection that has a patience, which a cursor would not keep."""
+        self._refuse_haste()
+        return super().execute(*arguments, **more)
+
+    def cursor(self, *arguments: Any, **more: Any) -> Any:
+        """As psycopg's. Raises Slow on a connection that has a patience, which a cursor would not keep."""
+        self._refuse_haste()
+        return super().cursor(*arguments, **more)
+
+    def _refuse_haste(self) -> None:
+        if self.patience_s is not None:
+            raise Slow
+
+    @property
+    def is_quiet(self) -> bool:
+        """False if the server has closed it (or said something unasked): then it is not worth reusing."""
+        return not self.closed and not self.watch.poll(0)
+
 
 DatabaseError = psycopg.DatabaseError
 """Whatever PostgreSQL refuses. Its text may quote a row, so nobody shows it: the kind is enough (`logs.place_of`)."""
@@ -34,6 +66,8 @@ DatabaseError = psycopg.DatabaseError
 MIGRATION_LOCK = 4_214_001
 """An arbitrary number: whoever migrates this database holds the advisory lock of it."""
 
+SIZE = 16
+"""Connections of a pool at most."""
 _TOO_LARGE = psycopg.errors.ProgramLimitExceeded
 _FULL = psycopg.errors.DiskFull
 _AWAY_WAIT_S = 0.5
@@ -42,6 +76,10 @@ DDL_OF_MIGRATIONS = """
 CREATE TABLE IF NOT EXISTS migration (
   name text PRIMARY KEY, checksum text NOT NULL, applied timestamptz NOT NULL DEFAULT now())
 """
+
+
+class Slow(Exception):  # noqa: N818 (nothing is wrong: it takes longer than one wanted to wait)
+    """There is no answer, or no connection, within the patience of `Database.glimpse`."""
 
 
 class Notification(NamedTuple):
@@ -55,15 +93,16 @@ class Database:
     """A bounded pool of connections to one database. Threads share it; each process opens its own."""
 
     def __init__(
-        self, url: str, *, size: int = 16, wait_s: float = 30.0, statement_limit_s: float = 0.0
+        self, url: str, *, size: int = SIZE, wait_s: float = 30.0, statement_limit_s: float = 0.0
     ) -> None:
         """`statement_limit_s`: PostgreSQL gives up a statement after so long; 0: never."""
         self.url = url
         self._statement_limit_s = statement_limit_s
         self._wait_s = wait_s
-        self._free = threading.BoundedSemaphore(size)
+        self._free: SimpleQueue[None] = SimpleQueue()
+        for _ in range(size):
+            self._free.put(None)
         self._idle: list[Connection] = []
-        self._guard = threading.Lock()
         self._pid = os.getpid()
 
     @contextmanager
@@ -74,7 +113,7 @@ class Database:
         is full, `throttled` when no connection gets free; what is wrong with a statement or its values stays a
         DatabaseError.
         """
-        with _in_words(), self._borrowed(autocommit=False) as connection:
+        with Loan(self, autocommit=False) as connection:
             try:
                 yield connection
             except BaseException:
@@ -83,11 +122,15 @@ class Database:
                 raise
             connection.commit()
 
-    @contextmanager
-    def autocommit(self) -> Generator[Connection]:
+    def autocommit(self) -> Loan:
         """A connection whose every statement is its own transaction."""
-        with _in_words(), self._borrowed(autocommit=True) as connection:
-            yield connection
+        return Loan(self, autocommit=True)
+
+    def glimpse(self, patience_s: float) -> Loan:
+        """The same for who must not be kept waiting: raises Slow if none is idle, and so does store.fetch on it if
+        an answer takes longer than the patience; a cursor raises it at once.
+        """
+        return Loan(self, autocommit=True, patience_s=patience_s)
 
     def migrate(self) -> list[str]:
         """Apply the numbered files of `store/migrations` that this database has not seen; return their names.
@@ -118,45 +161,82 @@ class Database:
 
     def close(self) -> None:
         """Close the idle connections; those in use close when they come back."""
-        with self._guard:
-            idle, self._idle = self._idle, []
+        idle, self._idle = self._idle, []
         for connection in idle:
             connection.close()
 
-    @contextmanager
-    def _borrowed(self, *, autocommit: bool) -> Generator[Connection]:
-        if not self._free.acquire(timeout=self._wait_s):
-            text = f"No database connection got free within {self._wait_s:.0f} s: try again."
-            raise OutcomeError(Issue("throttled", text))
+    def borrow(self, *, autocommit: bool, is_hasty: bool = False) -> Connection:
+        """A connection, to be given back: for `Loan`. Raises OutcomeError(throttled), (transient); Slow in haste."""
         try:
-            connection = self._taken() or connect(self.url, self._statement_limit_s)
+            self._free.get(timeout=0 if is_hasty else self._wait_s)
+        except Empty:
+            if is_hasty:
+                raise Slow from None
+            text = f"No database connection got free within {self._wait_s:.0f} s: try again."
+            raise OutcomeError(Issue("throttled", text)) from None
+        try:
+            connection = self._taken()
+            if connection is None and is_hasty:
+                raise Slow
+            connection = connection or connect(self.url, self._statement_limit_s)
             if connection.autocommit != autocommit:
                 connection.autocommit = autocommit
-            try:
-                yield connection
-            finally:
-                self._returned(connection)
+        except BaseException:
+            self._free.put(None)
+            raise
+        return connection
+
+    def give_back(self, connection: Connection) -> None:
+        """Take a borrowed connection back; one that is in the middle of something is closed."""
+        try:
+            if connection.pgconn.transaction_status == TransactionStatus.IDLE:
+                self._idle.append(connection)
+            else:
+                connection.close()
         finally:
-            self._free.release()
+            self._free.put(None)
 
     def _taken(self) -> Connection | None:
-        with self._guard:
-            if self._pid != os.getpid():
-                # A fork shares its parent's sockets: forget them without closing, for they are the parent's.
-                self._idle, self._pid = [], os.getpid()
-            while self._idle:
+        if self._pid != os.getpid():
+            # A fork shares its parent's sockets: forget them without closing, for they are the parent's.
+            self._idle, self._pid = [], os.getpid()
+        # Threads share the list without a lock: to append and to pop are each one step for all of them.
+        with suppress(IndexError):
+            while True:
                 connection = self._idle.pop()
-                if _is_quiet(connection):
+                if connection.is_quiet:
                     return connection
                 connection.close()
         return None
 
-    def _returned(self, connection: Connection) -> None:
-        if connection.closed or connection.info.transaction_status != TransactionStatus.IDLE:
-            connection.close()
-            return
-        with self._guard:
-            self._idle.append(connection)
+
+class Loan:
+    """A connection for the length of a block. A class, for a generator's context costs thrice as much."""
+
+    __slots__ = ("_autocommit", "_connection", "_database", "_patience_s")
+
+    def __init__(self, database: Database, *, autocommit: bool, patience_s: float | None = None) -> None:
+        self._database = database
+        self._autocommit = autocommit
+        self._patience_s = patience_s
+        self._connection: Connection | None = None
+
+    def __enter__(self) -> Connection:
+        patience_s = self._patience_s
+        connection = self._database.borrow(autocommit=self._autocommit, is_hasty=patience_s is not None)
+        connection.patience_s = patience_s
+        self._connection = connection
+        return connection
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._connection is not None:
+            self._database.give_back(self._connection)
+        if isinstance(error, psycopg.Error):
+            said = _in_words(error)
+            if said is not None:
+                raise OutcomeError(said) from error
 
 
 class Listener:
@@ -201,9 +281,7 @@ def connect(url: str, statement_limit_s: float = 0.0) -> Connection:
     """A new connection in UTC. Raises OutcomeError `transient` when the database does not answer."""
     options = f"-c timezone=UTC -c statement_timeout={statement_limit_s * 1000:.0f}"
     try:
-        connection: Connection = psycopg.connect(
-            url, connect_timeout=10, application_name="careloom", options=options
-        )
+        connection = Connection.connect(url, connect_timeout=10, application_name="careloom", options=options)
     except psycopg.OperationalError as error:
         why = " ".join(str(error).split())
         raise OutcomeError(Issue("transient", f"The database does not answer: {why}")) from error
@@ -220,19 +298,15 @@ def is_transient(error: BaseException) -> bool:
     return isinstance(error, psycopg.OperationalError) and not isinstance(error, _TOO_LARGE)
 
 
-@contextmanager
-def _in_words() -> Generator[None]:
-    """A database that is away, or full, is said in one sentence."""
-    try:
-        yield
-    except _FULL as error:
-        text = "The disk of the database is full: free some room, then try again."
-        raise OutcomeError(Issue("no-store", text)) from error
-    except psycopg.OperationalError as error:
-        if not is_transient(error):
-            raise
-        text = f"The database gave up in the middle ({type(error).__name__}); nothing was changed: try again."
-        raise OutcomeError(Issue("transient", text)) from error
+def _in_words(error: psycopg.Error) -> Issue | None:
+    """A database that is away, or full, is said in one sentence; None for what is wrong with a statement."""
+    if isinstance(error, _FULL):
+        return Issue("no-store", "The disk of the database is full: free some room, then try again.")
+    if not is_transient(error):
+        return None
+    kind = type(error).__name__
+    text = f"The database gave up in the middle ({kind}); nothing was changed: try again."
+    return Issue("transient", text)
 
 
 def migrations() -> dict[str, bytes]:
@@ -254,15 +328,3 @@ def _refuse_drift(seen: dict[str, str], scripts: dict[str, bytes]) -> None:
 
 def _checksum(script: bytes) -> str:
     return hashlib.sha256(script).hexdigest()
-
-
-def _is_quiet(connection: Connection) -> bool:
-    """False if the server has closed the connection (or said something unasked): then it is not worth reusing."""
-    if connection.closed:
-        return False
-    if not hasattr(select, "poll"):
-        return not select.select([connection.fileno()], [], [], 0)[0]
-    # One call to the system, where a selector of its own would be five; and no limit to the number of the descriptor.
-    poll = select.poll()
-    poll.register(connection.fileno(), select.POLLIN)
-    return not poll.poll(0)

@@ -18,6 +18,7 @@ from importlib.resources import files
 import zstandard
 
 from careloom.store.database import Connection
+from careloom.store.fetch import fetch
 
 SHIPPED = 1
 """Number of the dictionary that ships with careloom."""
@@ -124,13 +125,13 @@ def train(
 def _content(connection: Connection, number: int) -> zstandard.ZstdCompressionDict:
     if number == SHIPPED:
         return _shipped()
-    row = connection.execute("select digest from dictionary where id = %s", [number]).fetchone()
-    digest = bytes(row[0]) if row else b""
+    rows = fetch(connection, b"select digest from dictionary where id = %s", [number])
+    digest = bytes(rows[0][0]) if rows else b""
     if digest not in _shared:
-        row = connection.execute("select bytes from dictionary where id = %s", [number]).fetchone()
-        if row is None:
+        rows = fetch(connection, b"select bytes from dictionary where id = %s", [number])
+        if not rows:
             raise LookupError(f"dictionary {number} is not in this database")
-        _shared[digest] = _prepared(bytes(row[0]))
+        _shared[digest] = _prepared(bytes(rows[0][0]))
     return _shared[digest]
 
 

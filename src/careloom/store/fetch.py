@@ -13,13 +13,12 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.pq import ExecStatus, Format, TransactionStatus
 
-from careloom.store.database import Connection
+from careloom.store.database import Connection, Slow
 
 PREPARED = 200
 """Statements that one connection keeps prepared."""
@@ -41,7 +40,8 @@ def fetch(
 ) -> list[tuple[Any, ...]]:
     """The rows of a query with %s, or %(name)s, for its values; opens a transaction as a cursor would.
 
-    Raises psycopg.Error as a cursor would.
+    Raises psycopg.Error as a cursor would, and Slow where the connection has a patience and the answer does not come
+    within it; nothing more can be asked on that connection then.
     """
     text, names = _numbered(sql)
     if isinstance(values, Mapping):
@@ -54,7 +54,13 @@ def fetch(
     params: Any = adapters.dump_sequence(values, [PyFormat.AUTO] * len(values)) if values else []
     types = tuple(adapters.types or ())
     name = _name(connection, text, types)
-    if name:
+    if connection.patience_s is not None:
+        if name:
+            pgconn.send_query_prepared(name, params, adapters.formats, Format.BINARY)
+        else:
+            pgconn.send_query_params(text, params, types, adapters.formats, Format.BINARY)
+        result = _answer(connection, connection.patience_s)
+    elif name:
         result = pgconn.exec_prepared(name, params, adapters.formats, Format.BINARY)
     else:
         result = pgconn.exec_params(text, params, types, adapters.formats, Format.BINARY)
@@ -62,17 +68,33 @@ def fetch(
         _checked(connection, result)
     except psycopg.Error:
         # Whatever it was, also a plan that a migration made obsolete: it is prepared anew when it comes again.
-        _known[connection].names.pop((text, types), None)
+        connection.prepared.names.pop((text, types), None)
         raise
     adapters.set_pgresult(result)
     return adapters.load_rows(0, result.ntuples, tuple)
 
 
+def _answer(connection: Connection, patience_s: float) -> Any:
+    """The result of what was sent. Raises Slow."""
+    pgconn = connection.pgconn
+    if pgconn.flush():
+        raise Slow
+    # It looks before it waits; a short statement is often answered by then.
+    while pgconn.is_busy():
+        if not connection.watch.poll(patience_s * 1000):
+            raise Slow
+        pgconn.consume_input()
+    result = pgconn.get_result()
+    while pgconn.get_result() is not None:
+        pass
+    return result
+
+
 def _name(connection: Connection, sql: bytes, types: tuple[int, ...]) -> bytes:
     """The name of the prepared statement; b"" while it is not worth one."""
-    known = _known.get(connection)
+    known: Statements | None = connection.prepared
     if known is None:
-        known = _known[connection] = Statements()
+        known = connection.prepared = Statements()
     key = (sql, types)
     name = known.names.get(key)
     if name is not None:
@@ -119,6 +141,3 @@ def _checked(connection: Connection, result: Any) -> None:
     if connection.closed:
         raise psycopg.OperationalError("the connection to the database is lost")
     raise psycopg.errors.error_from_result(result, encoding=connection.info.encoding)
-
-
-_known: WeakKeyDictionary[Connection, Statements] = WeakKeyDictionary()

@@ -12,7 +12,7 @@ from typing import Any
 
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.store.actor import Actor
-from careloom.store.database import Connection
+from careloom.store.database import Connection, Slow
 
 TIME_LIMIT_S = 30.0
 """How long one search may look at resources."""
@@ -29,7 +29,9 @@ class Look:
     until: float
 
     def go_on(self) -> None:
-        """Raise OutcomeError(too-costly) when the time is up."""
+        """Raise OutcomeError(too-costly) when the time is up; Slow for who is in haste."""
+        if self.connection.patience_s is not None:
+            raise Slow
         if time.monotonic() > self.until:
             text = "This search must look at too many resources: add a parameter that narrows it."
             raise OutcomeError(Issue("too-costly", text))

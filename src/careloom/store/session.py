@@ -50,8 +50,8 @@ class Session:
         """maker.id -> (actor, agent)."""
         unknown = [maker for maker in ids if maker not in self._makers]
         if unknown:
-            sql = "select id, actor, agent from maker where id = any(%s)"
-            for maker, actor_id, agent in connection.execute(sql, [unknown]):
+            sql = b"select id, actor, agent from maker where id = any(%s)"
+            for maker, actor_id, agent in fetch(connection, sql, [unknown]):
                 self._makers[maker] = (actor_id, agent)
         return self._makers
 

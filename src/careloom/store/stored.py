@@ -63,16 +63,27 @@ def stored_of(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> list[S
     restore = session.codec.restore
     found: list[Stored] = []
     for row in rows:
-        rid, _, number, id_, version, last_updated, is_deleted, dictionary, frame, event_id, maker, depth = (
-            row[:12]
-        )
+        rid, _, number, id_, version, last_updated, is_deleted, dictionary, frame, event_id = row[:10]
         rtype = RESOURCE_TYPES[number - 1]
         kept = restore(connection, dictionary, frame)
         body = spliced(kept, rtype, id_, version, last_updated) if kept else b""
-        made = makers[maker]
+        actor, agent = makers[row[10]]
         done = deed(row[13], version=version, is_deleted=is_deleted)
         found.append(
-            Stored(rtype, id_, version, last_updated, is_deleted, body, event_id, *made, depth, rid, done)
+            Stored(
+                rtype,
+                id_,
+                version,
+                last_updated,
+                is_deleted,
+                body,
+                event_id,
+                actor,
+                agent,
+                row[11],
+                rid,
+                done,
+            )
         )
     return found
 

@@ -8,14 +8,19 @@ proof. Everything else is a stranger, who sees the sign-in page and nothing else
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from secrets import token_urlsafe
+from typing import NamedTuple
 
 from starlette.responses import Response
 
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.store import accounts
-from careloom.web.call import Call, local_path
+from careloom.store.actor import Actor
+from careloom.store.database import Slow
+from careloom.web.call import Call, Site, local_path
 from careloom.web.road import PUBLIC, Road, deed, page
 from careloom.web.security import DOOR, SESSION, form_token, refuse_foreign_form, set_cookie
 
@@ -57,25 +62,39 @@ def _is_form(call: Call) -> bool:
     return call.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
 
 
-def recognised(call: Call) -> Call:
-    """The call with whoever its token or cookie names; a wrong one names nobody."""
-    scheme, _, token = call.headers.get("authorization", "").partition(" ")
+class Caller(NamedTuple):
+    """Who asks; the defaults are a stranger."""
+
+    actor: Actor | None = None
+    display: str = ""
+    session: str = ""
+    csrf: str = ""
+
+
+STRANGER = Caller()
+
+
+def recognised(
+    site: Site, headers: Mapping[str, str], cookies: Mapping[str, str], now: datetime, *, is_hasty: bool
+) -> Caller:
+    """Whom a token or a cookie names; a wrong one names nobody. In haste raises Slow if the database must be asked."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
     if scheme:
         if scheme.lower() != "bearer":
-            return call
-        actor = call.site.tokens.actor(token.strip(), call.now)
-        return replace(call, actor=actor, display=actor.id if actor else "")
-    cookie = call.cookies.get(SESSION, "")
+            return STRANGER
+        actor = site.tokens.actor(token.strip(), now, is_hasty=is_hasty)
+        return Caller(actor, actor.id) if actor else STRANGER
+    cookie = cookies.get(SESSION, "")
     if not cookie:
-        door = call.cookies.get(DOOR, "")
-        return replace(call, csrf=form_token(door)) if door else call
-    with call.site.database.autocommit() as connection:
-        session = accounts.session_of(connection, cookie, call.now)
+        door = cookies.get(DOOR, "")
+        return Caller(csrf=form_token(door)) if door else STRANGER
+    if is_hasty:
+        raise Slow
+    with site.database.autocommit() as connection:
+        session = accounts.session_of(connection, cookie, now)
     if session is None:
-        return call
-    return replace(
-        call, actor=session.actor, display=session.display, session=cookie, csrf=form_token(cookie)
-    )
+        return STRANGER
+    return Caller(session.actor, session.display, cookie, form_token(cookie))
 
 
 def door(call: Call) -> Response:

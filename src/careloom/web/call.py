@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
@@ -24,6 +25,7 @@ from careloom.store.audit import Access, AuditBuffer, Interaction
 from careloom.store.blobs import Blob
 from careloom.store.database import Connection, Database
 from careloom.store.read import Reader
+from careloom.web.pace import PATIENCE_S
 from careloom.web.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -75,6 +77,8 @@ class Call:
     """The body as it came, where `body` is another form of it."""
     blob: Blob | None = None
     """The body, where the road lets it be of any size; `body` is empty then."""
+    is_hasty: bool = False
+    """True in the event loop: what is asked by `glance`, or of a token, raises Slow rather than wait."""
     connection: Connection | None = None
     """The transaction that this is part of, for an entry of a bundle; None: one of its own."""
 
@@ -93,20 +97,16 @@ class Call:
     @contextmanager
     def reader(self) -> Generator[Reader]:
         """Reads for this actor, in one transaction: all that a page shows is of one moment."""
-        with self._opened(self.site.database.connection) as connection:
+        fresh = self.site.database.connection
+        with fresh() if self.connection is None else nullcontext(self.connection) as connection:
             yield Reader(connection, self.who)
 
-    @contextmanager
-    def glance(self) -> Generator[Reader]:
+    def glance(self) -> Glance:
         """Reads for this actor, each statement by itself: for who asks one question, without a transaction's cost."""
-        with self._opened(self.site.database.autocommit) as connection:
-            yield Reader(connection, self.who)
-
-    def _opened(
-        self, fresh: Callable[[], AbstractContextManager[Connection]]
-    ) -> AbstractContextManager[Connection]:
-        """The connection of the bundle that this is an entry of, or a fresh one."""
-        return fresh() if self.connection is None else nullcontext(self.connection)
+        if self.connection is not None:
+            return Glance(nullcontext(self.connection), self.who)
+        database = self.site.database
+        return Glance(database.glimpse(PATIENCE_S) if self.is_hasty else database.autocommit(), self.who)
 
     def seen(
         self,
@@ -162,6 +162,24 @@ class Call:
     def go(self, path: str) -> Response:
         """Send the browser on, after a form."""
         return RedirectResponse(path, 303)
+
+
+class Glance:
+    """A Reader for the length of a block."""
+
+    __slots__ = ("_actor", "_loan")
+
+    def __init__(self, loan: AbstractContextManager[Connection], actor: Actor) -> None:
+        self._loan = loan
+        self._actor = actor
+
+    def __enter__(self) -> Reader:
+        return Reader(self._loan.__enter__(), self._actor)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._loan.__exit__(kind, error, trace)
 
 
 def local_path(text: str, default: str = "/") -> str:

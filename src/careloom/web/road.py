@@ -42,6 +42,8 @@ class Road:
     to a blob."""
     interactions: tuple[str, ...] = ()
     """What it is in the words of the CapabilityStatement (`read`, `search-type`)."""
+    is_brief: bool = False
+    """True if it asks the store by `Call.glance` and nothing else: the event loop may answer it (web.pace)."""
 
 
 def page(path: str, right: str, answer: Handler) -> Road:

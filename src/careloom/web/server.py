@@ -3,17 +3,19 @@
 Room: web. May import: everything below it. Standards: https://www.starlette.io/ and ASGI 3.
 
 A request is read in the event loop; all else (who asks, may they, the handler, the page) runs in a thread, because
-the database driver is synchronous. Whatever a handler raises becomes an answer here and nowhere else.
+the database driver is synchronous; but what is brief, a read or a small search, the loop answers itself, with a patience
+(web.pace; docs/decisions/0022-brief-reads-in-the-loop.md). Whatever a handler raises becomes an answer here and nowhere else.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from secrets import token_hex
+from time import perf_counter
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import structlog
 import uvicorn
@@ -29,13 +31,14 @@ from careloom.logs import place_of
 from careloom.settings import Settings
 from careloom.store.audit import AuditBuffer
 from careloom.store.blobs import Blob
-from careloom.store.database import Database, is_transient
+from careloom.store.database import Database, Slow, is_transient
 from careloom.web import auth
 from careloom.web.assets import static
 from careloom.web.call import Call, Site
 from careloom.web.crew import Crew
 from careloom.web.errors import outcome, title_of
 from careloom.web.live import Live
+from careloom.web.pace import Pace, kind_of
 from careloom.web.packing import MAX_BODY, unpacked
 from careloom.web.rest.form import negotiated
 from careloom.web.road import RIGHTS, Handler, Road
@@ -70,6 +73,7 @@ def app(settings: Settings, database: Database, flow: Flow, roads: Sequence[Road
         flow.clock,
     )
     crew = Crew(THREADS, "web")
+    pace = Pace()
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
@@ -86,7 +90,9 @@ def app(settings: Settings, database: Database, flow: Flow, roads: Sequence[Road
             answer.headers["Allow"] = ", ".join(sorted(allowed(roads, request.url.path)))
         return answer
 
-    routes = [Route(road.path, _endpoint(site, road, crew), methods=list(road.methods)) for road in roads]
+    routes = [
+        Route(road.path, _endpoint(site, road, crew, pace), methods=list(road.methods)) for road in roads
+    ]
     application = Starlette(
         routes=[*routes, Mount("/static", static)],
         middleware=[Middleware(Headers)],
@@ -147,7 +153,7 @@ def serve(settings: Settings, database: Database, flow: Flow) -> None:
     Server(app(settings, database, flow), settings).run()
 
 
-def _endpoint(site: Site, road: Road, crew: Crew) -> Endpoint:
+def _endpoint(site: Site, road: Road, crew: Crew, pace: Pace) -> Endpoint:
     async def answer(request: Request) -> Response:
         try:
             if road.before is not None:
@@ -159,6 +165,17 @@ def _endpoint(site: Site, road: Road, crew: Crew) -> Endpoint:
             return outcome(error.issues, 415 if error.issues[0].code == "not-supported" else 0)
         except ClientDisconnect:
             return Response(status_code=400)
+        if road.is_brief:
+            query: bytes = request.scope["query_string"]
+            kind = kind_of(request.scope["path"] if query else road.path, query)
+            if pace.is_quick(kind):
+                began = perf_counter()
+                try:
+                    return _walk(site, road, request, body, is_hasty=True)
+                except Slow:
+                    pass  # A thread may wait for what it was that had to be waited for.
+                finally:
+                    pace.took(kind, perf_counter() - began)
         return await crew.run(_walk, site, road, request, body)
 
     return answer
@@ -184,14 +201,24 @@ async def _body(request: Request) -> bytes:
     return b"".join(parts)
 
 
-def _walk(site: Site, road: Road, request: Request, body: bytes, blob: Blob | None = None) -> Response:
-    call = _call(site, request, body, blob)
+def _walk(
+    site: Site,
+    road: Road,
+    request: Request,
+    body: bytes,
+    blob: Blob | None = None,
+    *,
+    is_hasty: bool = False,
+) -> Response:
+    call = None
     try:
-        call = auth.recognised(call)
+        call = _call(site, request, body, blob, is_hasty=is_hasty)
         auth.admit(call, road.right)
         return negotiated(road.answer, call) if road.speaks == "fhir" else road.answer(call)
     except OutcomeError as error:
-        return _refusal(call, road.speaks, error.issues)
+        return _refusal(call or _call(site, request, body, is_recognised=False), road.speaks, error.issues)
+    except Slow:
+        raise
     except Exception as error:  # noqa: BLE001 (the last line of defence: an answer, and a line in the log)
         reference = token_hex(4)
         log.error(  # noqa: TRY400 (a traceback may hold values)
@@ -200,6 +227,7 @@ def _walk(site: Site, road: Road, request: Request, body: bytes, blob: Blob | No
             error=place_of(error),
             reference=reference,
         )
+        call = call or _call(site, request, body, is_recognised=False)
         return _refusal(call, road.speaks, (_fault(error),), reference)
 
 
@@ -235,31 +263,53 @@ def _refusal(
 
 def _astray(site: Site, request: Request, status: int) -> Response:
     """No road leads there, or not by this method."""
-    call = _call(site, request, b"")
+    try:
+        call = _call(site, request, b"")
+    except OutcomeError:
+        # Without the database nobody is recognised; the page can say so all the same.
+        call = _call(site, request, b"", is_recognised=False)
     speaks = "fhir" if call.path.startswith("/fhir") else "page"
-    with suppress(
-        OutcomeError
-    ):  # Without the database nobody is recognised; the page can say so all the same.
-        call = auth.recognised(call)
     what = "There is nothing at this address." if status == 404 else f"{request.method} is not answered here."  # noqa: PLR2004
     code: IssueCode = "not-found" if status == 404 else "not-supported"  # noqa: PLR2004
     return _refusal(call, speaks, (Issue(code, what),), status=status)
 
 
-def _call(site: Site, request: Request, body: bytes, blob: Blob | None = None) -> Call:
-    scope = request.scope
+def _call(
+    site: Site,
+    request: Request,
+    body: bytes,
+    blob: Blob | None = None,
+    *,
+    is_hasty: bool = False,
+    is_recognised: bool = True,
+) -> Call:
+    """The request with whoever asks. Raises OutcomeError if the database does not say who it is; Slow in haste."""
+    scope, now = request.scope, site.clock()
+    pairs: list[tuple[bytes, bytes]] = scope["headers"]
+    # Decoded once; of a header that comes twice the first counts.
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(pairs)}
+    cookies = request.cookies if "cookie" in headers else {}
+    caller = auth.STRANGER
+    if is_recognised:
+        caller = auth.recognised(site, headers, cookies, now, is_hasty=is_hasty)
+    query: bytes = scope["query_string"]
     return Call(
         site=site,
-        method=request.method,
+        method=scope["method"],
         path=scope["path"],
-        now=site.clock(),
+        now=now,
+        actor=caller.actor,
+        display=caller.display,
+        session=caller.session,
+        csrf=caller.csrf,
+        query=tuple(parse_qsl(query.decode("latin-1"), keep_blank_values=True)) if query else (),
+        headers=headers,
+        cookies=cookies,
+        is_secure=scope["scheme"] == "https",
+        address=scope["client"][0] if scope.get("client") else "",
         mark=site.live.mark,
-        query=tuple(request.query_params.multi_items()) if scope["query_string"] else (),
-        headers=request.headers,
-        cookies=request.cookies,
-        parts=request.path_params,
+        parts=scope.get("path_params", {}),
         body=body,
         blob=blob,
-        is_secure=scope["scheme"] == "https",
-        address=request.client.host if request.client else "",
+        is_hasty=is_hasty,
     )

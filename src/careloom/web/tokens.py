@@ -11,7 +11,7 @@ from hashlib import sha256
 
 from careloom.store.accounts import actor_of_token
 from careloom.store.actor import Actor
-from careloom.store.database import Database
+from careloom.store.database import Database, Slow
 
 MEMORY = timedelta(seconds=2)
 LIMIT = 1_000
@@ -25,12 +25,14 @@ class Tokens:
         self._database = database
         self._known: dict[bytes, tuple[datetime, Actor]] = {}
 
-    def actor(self, token: str, now: datetime) -> Actor | None:
-        """Who holds it; None for one that is unknown, revoked or has ended."""
+    def actor(self, token: str, now: datetime, *, is_hasty: bool = False) -> Actor | None:
+        """Who holds it; None for one that is unknown, revoked or has ended. In haste raises Slow if it must ask."""
         key = sha256(token.encode()).digest()
         known = self._known.get(key)
         if known is not None and timedelta() <= now - known[0] < MEMORY:
             return known[1]
+        if is_hasty:
+            raise Slow
         with self._database.autocommit() as connection:
             actor = actor_of_token(connection, token, now)
         self._known.pop(key, None)

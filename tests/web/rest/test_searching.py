@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any
+
 import httpx
 import pytest
+
+from careloom.store.actor import Actor
+from careloom.store.audit import accesses
+from careloom.store.database import SIZE
+from careloom.web import call
+
+ADMIN = Actor("root", frozenset({"admin"}))
 
 
 @pytest.fixture(autouse=True)
@@ -105,3 +117,40 @@ def test_what_was_ignored_stands_in_the_answer_and_not_in_its_self_link(client: 
     assert "shoe" not in bundle["link"][0]["url"]
     (outcome,) = [entry for entry in bundle["entry"] if entry["search"]["mode"] == "outcome"]
     assert "shoe" in outcome["resource"]["issue"][0]["diagnostics"]
+
+
+@pytest.mark.parametrize("question", ["family=ada", "family=ada&_total=accurate", "_content=ada", "_id=seven"])
+def test_what_the_loop_cannot_answer_at_once_a_thread_answers_with_the_same(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch, question: str
+) -> None:
+    at_once = client.get(f"/Patient?{question}")
+    assert found(at_once) == ["Patient/seven"]
+    monkeypatch.setattr(call, "PATIENCE_S", 0.0)
+    assert client.get(f"/Patient?{question}").content == at_once.content
+
+
+def test_a_read_that_finds_no_free_connection_waits_and_keeps_nobody_else_waiting(
+    client: httpx.Client, served: Any
+) -> None:
+    with ThreadPoolExecutor(1) as aside:
+        with ExitStack() as all_of_them:
+            for _ in range(SIZE):
+                all_of_them.enter_context(served.database.autocommit())
+            reading = aside.submit(client.get, "/Patient/seven")
+            assert httpx.get(f"{served.url}/static/nothing", timeout=5).status_code == 404
+            assert not reading.done()
+        assert reading.result(20).status_code == 200
+
+
+def test_a_name_that_no_database_can_hold_keeps_no_line_out_of_the_trail(
+    client: httpx.Client, served: Any
+) -> None:
+    assert client.get("/Patient?a%00b=1").status_code == 200
+    deadline = time.monotonic() + 20
+    while True:
+        with served.database.connection() as connection:
+            lines = [line for _, line in accesses(connection, ADMIN)]
+        if any(line.parameters == "a\ufffdb" for line in lines):
+            return
+        assert time.monotonic() < deadline, "the trail was not written"
+        time.sleep(0.1)

@@ -36,9 +36,17 @@ register_url_convertor("type", _TypeName())
 register_url_convertor("id", _Id())
 
 
-def _road(path: str, right: str, answer: Handler, method: str, *interactions: str) -> Road:
+def _road(
+    path: str, right: str, answer: Handler, method: str, *interactions: str, is_brief: bool = False
+) -> Road:
     return Road(
-        path=path, right=right, answer=answer, methods=(method,), speaks="fhir", interactions=interactions
+        path=path,
+        right=right,
+        answer=answer,
+        methods=(method,),
+        speaks="fhir",
+        interactions=interactions,
+        is_brief=is_brief,
     )
 
 
@@ -57,8 +65,8 @@ _SYSTEM = (
 )
 # What is asked all day comes first: a request tries the roads one after the other, at 3 us each.
 _FIRST = (
-    _road("/fhir/{rtype:type}/{id:id}", READ, read, "GET"),
-    _road("/fhir/{rtype:type}", READ, search, "GET", "search-type"),
+    _road("/fhir/{rtype:type}/{id:id}", READ, read, "GET", is_brief=True),
+    _road("/fhir/{rtype:type}", READ, search, "GET", "search-type", is_brief=True),
 )
 _INSTANCE = (
     _road("/fhir/{rtype:type}/{id}/_history/{version}", READ, vread, "GET", "vread"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
+from functools import lru_cache
 from urllib.parse import urlencode
 
 from starlette.responses import Response
@@ -96,7 +97,12 @@ def done(text: str = "Done.") -> Resource:
 
 def http_date(moment: datetime) -> str:
     """A moment in the form of RFC 9110, section 5.6.7."""
-    return format_datetime(moment, usegmt=True)
+    return _http_date(moment.replace(microsecond=0))
+
+
+@lru_cache(maxsize=4096)
+def _http_date(second: datetime) -> str:
+    return format_datetime(second, usegmt=True)
 
 
 def _is_held(call: Call, stored: Stored) -> bool:

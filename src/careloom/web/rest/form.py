@@ -10,6 +10,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Literal
 
 import msgspec
@@ -172,6 +173,7 @@ def _entry_part(entry: dict[str, Any], form: Form) -> dict[str, Any]:
     return entry | {"resource": with_elements(part, form.elements) if form.elements else part}
 
 
+@lru_cache(maxsize=256)
 def _kind(media: str) -> Kind | None:
     name, *options = (part.strip() for part in media.lower().split(";"))
     for option in options:
@@ -182,6 +184,7 @@ def _kind(media: str) -> Kind | None:
     return kind if kind in TONGUES else None
 
 
+@lru_cache(maxsize=256)
 def _accepted(accept: str) -> Kind | None:
     """The form of the highest q that is ours; of equal ones the first (RFC 9110, 12.5.1)."""
     best: tuple[float, Kind] | None = None
