@@ -119,7 +119,9 @@ def test_what_was_ignored_stands_in_the_answer_and_not_in_its_self_link(client: 
     assert "shoe" in outcome["resource"]["issue"][0]["diagnostics"]
 
 
-@pytest.mark.parametrize("question", ["family=ada", "family=ada&_total=accurate", "_content=ada", "_id=seven"])
+@pytest.mark.parametrize(
+    "question", ["family=ada", "family=ada&_total=accurate", "_content=ada", "_id=seven"]
+)
 def test_what_the_loop_cannot_answer_at_once_a_thread_answers_with_the_same(
     client: httpx.Client, monkeypatch: pytest.MonkeyPatch, question: str
 ) -> None:
