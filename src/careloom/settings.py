@@ -63,6 +63,12 @@ class Settings:
     """For how long after its end the files of a bulk export, and what is told of an import, are kept."""
     import_max_gb: float = 64.0
     """Gigabytes (unpacked) of one file that `$import` takes; it goes to the disk as it comes."""
+    lake: bool = True
+    """False: no process keeps the lake fresh; `careloom lake build` still does."""
+    lake_folder: str = ""
+    """Folder of the lake's tables; empty: `lake` under `home`."""
+    lake_every_s: float = 2.0
+    """How often the lake asks the store for what is new, in seconds."""
     log_level: str = "info"
     """debug, info, warning or error."""
     conformance: Path = Path("../shared/data")
@@ -73,6 +79,15 @@ class Settings:
     """An unacknowledged task climbs to the next role after this time; scaled by the demo's clock."""
     workers: int = 0
     """Processes that `load` uses; 0: one for each core."""
+
+
+def lake_root(settings: Settings) -> Path:
+    """Where the tables of the lake lie.
+
+    >>> lake_root(Settings(home=Path("/srv/care"))).as_posix()
+    '/srv/care/lake'
+    """
+    return Path(settings.lake_folder).expanduser() if settings.lake_folder else settings.home / "lake"
 
 
 def listed(text: str) -> list[str]:
@@ -114,6 +129,8 @@ def mistakes(settings: Settings) -> list[str]:
         found.append(f"CARELOOM_PORT must be a port from 1 to {_LAST_PORT}.")
     if not 0 <= settings.mllp_port <= _LAST_PORT:
         found.append(f"CARELOOM_MLLP_PORT must be a port from 1 to {_LAST_PORT}, or 0 for none.")
+    if settings.lake_every_s <= 0:
+        found.append("CARELOOM_LAKE_EVERY_S must be a number of seconds above 0.")
     if settings.workers < 0:
         found.append("CARELOOM_WORKERS must be a number of processes, or 0 for one a core.")
     if not settings.import_max_gb > 0:

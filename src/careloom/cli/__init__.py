@@ -12,6 +12,7 @@ import click
 from careloom import __version__
 from careloom.cli.checks import verify
 from careloom.cli.exchange import load, send
+from careloom.cli.lakeside import lake
 from careloom.cli.people import account, token
 from careloom.cli.reindexing import reindex
 from careloom.cli.running import demo, stop, up
@@ -31,12 +32,28 @@ def careloom() -> None:
     careloom up            start everything and serve pages and /fhir
     careloom demo          the same with a synthetic hospital that is alive
     careloom load PATH...  take in bundles, NDJSON, HL7 files and archives
+    careloom lake          typed tables of everything, for SQL
     careloom verify        measure every claim again
     """
     configure("warning")
 
 
-for command in (up, stop, demo, load, send, verify, doctor, backup, restore, reindex, account, token, worker):
+for command in (
+    up,
+    stop,
+    demo,
+    load,
+    send,
+    verify,
+    doctor,
+    backup,
+    restore,
+    reindex,
+    lake,
+    account,
+    token,
+    worker,
+):
     careloom.add_command(command)
 
 

@@ -99,7 +99,7 @@ class Supervisor:
         database.close()
 
     def _start_children(self) -> None:
-        names = ["web", "engine"]
+        names = ["web", "engine", *(["lake"] if self.settings.lake else [])]
         for name in names:
             self.children[name] = Child(name, self._spawn(name))
         _await_web(self.settings, self.children["web"].process, self.leaving)
@@ -168,7 +168,7 @@ class Supervisor:
             child.process, child.restart_at, child.started = self._spawn(child.name), None, now
 
     def _stop_children(self) -> None:
-        for name in ("demo", "web", "engine"):
+        for name in ("demo", "lake", "web", "engine"):
             child = self.children.get(name)
             if child is not None and child.process.poll() is None:
                 child.process.terminate()

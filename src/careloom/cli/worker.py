@@ -30,12 +30,14 @@ from careloom.web import server
 
 STATEMENT_LIMIT_S = 30.0
 """How long PostgreSQL may work at one statement of a request."""
+NICENESS = 5
+"""How far the lake's process stands back for the others."""
 CLINIC = "clinic"
 """The source that speaks FHIR in the demo."""
 
 
 @click.command(hidden=True)
-@click.argument("name", type=click.Choice(["web", "engine", "demo"]))
+@click.argument("name", type=click.Choice(["web", "engine", "lake", "demo"]))
 @click.option("--people", default=200)
 @click.option("--seed", default=2026)
 @click.option("--speed", default=60.0)
@@ -49,6 +51,9 @@ def worker(name: str, people: int, seed: int, speed: float) -> None:
     database = Database(ensure(settings).url, statement_limit_s=limit_s)
     if name == "demo":
         _run_hospital(settings, database, people, seed, speed)
+        return
+    if name == "lake":
+        _follow_lake(settings, database)
         return
     flow = Flow(database, settings)
     calm_collector()
@@ -107,6 +112,14 @@ def _run_engine(settings: Settings, flow: Flow) -> None:
     except OutcomeError as error:
         click.echo(f"careloom engine: {error}", err=True)
         sys.exit(1)
+
+
+def _follow_lake(settings: Settings, database: Database) -> None:
+    # Who waits for an answer, or for an acknowledgement, comes first.
+    os.nice(NICENESS)
+    from careloom.flow.lake import follow
+
+    follow(database, settings, _leaving())
 
 
 def _leave_with_supervisor() -> None:

@@ -10,6 +10,7 @@ its own log says it has.
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -54,6 +55,7 @@ class Writer:
         self._done = 0
         self._tables = {rtype: Table(root, rtype) for rtype in tables_of(root)}
         self.published = manifest.read(root) or _recovered(self._tables)
+        self._told_readers = self.published
         self._farthest = max((table.reached for table in self._tables.values()), default=START)
         self._refuse_another_store()
 
@@ -75,6 +77,11 @@ class Writer:
         self._told("published", self._done)
         return batch.versions
 
+    def is_current(self) -> bool:
+        """Whether nobody else has published since: else this writer knows tables that are no longer so."""
+        told = manifest.read(self.root)
+        return told is not None and told == self._told_readers
+
     @property
     def types(self) -> list[str]:
         """The types that have a table."""
@@ -94,6 +101,7 @@ class Writer:
             cursor or self.published.cursor, last or self.published.last, datetime.now(UTC), versions
         )
         manifest.publish(self.root, self.published)
+        self._told_readers = self.published
 
     def _is_due(self, reached: Cursor) -> bool:
         """Whether readers should be told although nothing came: that a transaction is whole, or that all is fresh."""
@@ -133,16 +141,20 @@ class Writer:
 
 @contextmanager
 def writing(
-    database: Database, root: Path, told: Told = quiet, *, is_fresh: bool = False
+    database: Database,
+    root: Path,
+    told: Told = quiet,
+    *,
+    is_fresh: bool = False,
+    wait_s: float = 0.0,
+    again: Writer | None = None,
 ) -> Generator[Writer]:
-    """The writer of a lake, alone. `is_fresh`: what is there is thrown away first.
+    """The writer of a lake, alone. `is_fresh`: what is there is thrown away first; `again`: one that was used before.
 
-    Raises OutcomeError: `lock-error` while another process writes; `conflict` if the lake is of another store.
+    Raises OutcomeError: `lock-error` while another process writes, after `wait_s`; `conflict` if the lake is of
+    another store.
     """
-    with turn_held(database, f"lake {root.resolve()}") as is_ours:
-        if not is_ours:
-            text = "Another process writes the lake now (the engine, or a build): it keeps the lake fresh itself."
-            raise OutcomeError(Issue("lock-error", text))
+    with _alone(database, root, wait_s):
         try:
             if is_fresh:
                 _clear(database, root)
@@ -152,7 +164,21 @@ def writing(
                 f"The lake's folder {root} cannot be written ({error.strerror}): see the setting lake_folder."
             )
             raise OutcomeError(Issue("no-store", text)) from None
-        yield Writer(database, root, told)
+        yield again if again is not None and again.is_current() else Writer(database, root, told)
+
+
+@contextmanager
+def _alone(database: Database, root: Path, wait_s: float) -> Generator[None]:
+    deadline = time.monotonic() + wait_s
+    while True:
+        with turn_held(database, f"lake {root.resolve()}") as is_ours:
+            if is_ours:
+                yield
+                return
+        if time.monotonic() >= deadline:
+            text = "Another process writes the lake now (a build, or the lake of `careloom up`): try again later."
+            raise OutcomeError(Issue("lock-error", text))
+        time.sleep(min(0.2, wait_s))
 
 
 def _clear(database: Database, root: Path) -> None:

@@ -5,9 +5,13 @@ Room: lake. May import: duckdb. https://duckdb.org/docs/stable/configuration/ove
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import duckdb
+
+from careloom.fhir.outcome import Issue, OutcomeError
 
 SCRATCH = "_scratch"
 """Where DuckDB spills what does not fit its memory: beside the tables, for it is patients' data as they are."""
@@ -24,3 +28,23 @@ def opened(root: Path, memory: str = "1GB", threads: int = 0) -> duckdb.DuckDBPy
     if threads:
         config["threads"] = str(threads)
     return duckdb.connect(config=config)
+
+
+def rows(duck: duckdb.DuckDBPyConnection, sql: str, count: int = 10_000) -> Iterator[tuple[Any, ...]]:
+    """The names of the columns, then the rows, `count` at a time in memory. Raises OutcomeError for what is wrong in it."""
+    try:
+        duck.execute(sql)
+        yield tuple(column[0] for column in duck.description or ())
+        while found := duck.fetchmany(count):
+            yield from found
+    except duckdb.Error as error:
+        raise OutcomeError(Issue("invalid", words_of(error))) from None
+
+
+def words_of(error: duckdb.Error) -> str:
+    """What may be said of an error of DuckDB: all of it where it speaks of the SQL, else its kind, for a value may stand in it."""
+    if isinstance(error, duckdb.ParserException | duckdb.BinderException | duckdb.CatalogException):
+        return str(error).strip()
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return "The query needs more memory than it may have."
+    return f"The query failed ({type(error).__name__})."

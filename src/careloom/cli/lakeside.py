@@ -1,0 +1,261 @@
+"""cli.lakeside: `careloom lake build|status|compact|vacuum|asof|lineage`.
+
+Room: cli. The engines of analysis are imported when a command runs: they cost half a second.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Column, Table
+
+from careloom.cli import options as shared
+from careloom.cli.opened import opened
+from careloom.cli.preflight import refuse_mistakes
+from careloom.fhir.outcome import Issue, OutcomeError
+from careloom.settings import Settings, lake_root, settings_from
+from careloom.store import feed
+from careloom.store.actor import STATION
+from careloom.store.blobs import Blobs
+from careloom.store.database import Database
+
+if TYPE_CHECKING:
+    from careloom.lake.build import Writer
+
+WAIT_S = 60.0
+"""How long a command waits for another writer of the lake: that of `careloom up` lets go every few seconds."""
+
+
+@click.group()
+def lake() -> None:
+    """Typed tables of all resources, for SQL: build, look at, tidy up, and ask as of a time.
+
+    `careloom up` keeps the lake fresh by itself (settings lake, lake_folder, lake_every_s).
+
+    \b
+    careloom lake build
+    careloom lake status
+    careloom lake asof now 'select gender, count(*) from "Patient" group by all'
+    """
+
+
+@lake.command()
+@click.option(
+    "--fresh", "is_fresh", is_flag=True, help="Throw the tables away first, and read everything again."
+)
+@shared.home
+def build(*, is_fresh: bool, **options: Any) -> None:
+    """Bring the lake up to the store. After an interruption, however rude, run the same command again.
+
+    \b
+    careloom lake build
+    careloom lake build --fresh
+    """
+    from careloom.lake import compaction
+
+    settings = _settings(options)
+    done = 0
+    with (
+        opened(settings) as database,
+        _bar("Feeding the lake") as bar,
+        _writing(database, settings, is_fresh=is_fresh) as writer,
+    ):
+        with database.connection() as connection:
+            bar(0, feed.ahead(connection, writer.published.cursor))
+        for rtype in writer.types:
+            compaction.relay(writer, rtype)
+        while told := writer.step():
+            done += told
+            bar(done, None)
+        for rtype in writer.types:
+            compaction.gather(writer, rtype)
+    click.echo(f"{done:,} versions came; the lake is in {lake_root(settings)}.")
+
+
+@lake.command()
+@shared.home
+def status(**options: Any) -> None:
+    """Say how fresh the lake is, how large, and which resources were set aside.
+
+    \b
+    careloom lake status
+    """
+    from careloom.lake.lake import Lake
+    from careloom.lake.status import status as status_of
+
+    settings = _settings(options)
+    with opened(settings) as database:
+        found = status_of(database, Lake(lake_root(settings)))
+    table = Table(
+        "table", *(Column(name, justify="right") for name in ("versions", "files", "MB", "unsettled"))
+    )
+    for one in found.tables:
+        table.add_row(
+            one.rtype, f"{one.versions:,}", str(one.files), f"{one.size / 1e6:.1f}", f"{one.unsettled:,}"
+        )
+    console = Console()
+    console.print(table)
+    when = f"{found.published:%Y-%m-%d %H:%M:%S} UTC" if found.published else "never"
+    click.echo(f"Fresh at {when}, up to transaction {found.reached - 1}; {found.waiting:,} versions wait.")
+    if found.aside:
+        click.echo("Set aside, as they could not be laid into columns:")
+    for one in found.aside:
+        # An id may be made of a number of the patient's: it is for eyes at a terminal.
+        name = f"{one.rtype}/{one.id}" if console.is_terminal else one.rtype
+        click.echo(f"  {name} version {one.version}, message {one.event_id or '-'}: {one.reason}")
+
+
+@lake.command()
+@shared.home
+def compact(**options: Any) -> None:
+    """Make few large files of many small ones, and fill in the ends of versions: reads get faster.
+
+    \b
+    careloom lake compact
+    """
+    from careloom.lake import compaction
+
+    settings = _settings(options)
+    rows = fewer = 0
+    with opened(settings) as database, _bar("Compacting") as bar, _writing(database, settings) as writer:
+        for number, rtype in enumerate(writer.types):
+            bar(number, len(writer.types))
+            rows += compaction.settle(writer, rtype)
+            fewer += compaction.gather(writer, rtype)
+        bar(len(writer.types), None)
+    click.echo(f"{rows:,} rows were rewritten with the ends of versions; {fewer} files are gone into others.")
+
+
+@lake.command()
+@click.option(
+    "--hours", default=24.0, show_default=True, help="Keep what readers of so many hours may have open."
+)
+@shared.home
+def vacuum(*, hours: float, **options: Any) -> None:
+    """Delete files that were replaced, and what a killed writer left.
+
+    \b
+    careloom lake vacuum
+    careloom lake vacuum --hours 0
+    """
+    from careloom.lake import compaction
+
+    settings = _settings(options)
+    with opened(settings) as database, _writing(database, settings) as writer:
+        count = compaction.vacuum(writer, hours)
+    click.echo(f"{count} files were deleted.")
+
+
+@lake.command()
+@click.argument("when")
+@click.argument("sql", default="")
+@shared.home
+def asof(when: str, sql: str, **options: Any) -> None:
+    """Ask the lake as it was: WHEN is a time, a transaction (a number), or `now`; the answer to SQL is CSV.
+
+    Without SQL: how many resources of each type there were. A time without an offset is of the setting time_zone.
+
+    \b
+    careloom lake asof now
+    careloom lake asof 2026-03-01T12:00 'select count(*) from "Observation"'
+    careloom lake asof 48211 'select id, birthDate from "Patient" limit 5' > patients.csv
+    """
+    from careloom.lake.lake import Lake
+    from careloom.lake.session import rows
+
+    settings = _settings(options)
+    found = Lake(lake_root(settings))
+    counts = " union all ".join(
+        f'select \'{name}\' as "table", count(*) as resources from "{name}"' for name in found.types
+    )
+    with found.connection(STATION, when=_when(when, settings)) as duck:
+        out = csv.writer(sys.stdout, lineterminator="\n")
+        out.writerows(rows(duck, sql or counts or "select 'none' as \"table\", 0 as resources"))
+
+
+@lake.command()
+@click.argument("table")
+@click.argument("id_", metavar="ID")
+@click.argument("column")
+@shared.home
+def lineage(table: str, id_: str, column: str, **options: Any) -> None:
+    """Say where a cell comes from: the version, its message, and the field of the message.
+
+    \b
+    careloom lake lineage Patient 7 birthDate
+    careloom lake lineage Observation bp-1 component[0].valueQuantity.value
+    """
+    from careloom.lake.lake import Lake
+    from careloom.lake.lineage import Cell
+    from careloom.lake.lineage import lineage as lineage_of
+
+    settings = _settings(options)
+    with opened(settings) as database:
+        found = lineage_of(
+            database,
+            Lake(lake_root(settings)),
+            STATION,
+            Cell(table, id_, column),
+            Blobs(settings.home / "blobs"),
+        )
+    click.echo(f"cell      {found.cell}, version {found.version}")
+    click.echo(
+        f"stated    in version {found.stated}, {found.recorded:%Y-%m-%d %H:%M:%S} UTC, by {found.agent}"
+    )
+    if found.event_id is None:
+        click.echo("message   none: it was written through /fhir or by a page")
+        return
+    click.echo(f"message   {found.event_id}, {found.kind} from {found.source}")
+    click.echo(f"field     {', '.join(found.fields) or 'none: careloom derived it of this message'}")
+
+
+def _settings(options: dict[str, Any]) -> Settings:
+    settings = settings_from(**options)
+    refuse_mistakes(settings)
+    return settings
+
+
+@contextmanager
+def _writing(database: Database, settings: Settings, *, is_fresh: bool = False) -> Generator[Writer]:
+    from careloom.lake.build import writing
+
+    with writing(database, lake_root(settings), is_fresh=is_fresh, wait_s=WAIT_S) as writer:
+        yield writer
+
+
+@contextmanager
+def _bar(words: str) -> Generator[Any]:
+    """A progress bar on standard error, moved by `(done, total or None)`."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(words, total=None)
+
+        def moved(done: int, total: int | None) -> None:
+            progress.update(task, completed=done)
+            if total is not None:
+                progress.update(task, total=total)
+
+        yield moved
+
+
+def _when(text: str, settings: Settings) -> int | datetime | None:
+    if text == "now":
+        return None
+    if text.isdecimal():
+        return int(text)
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise OutcomeError(
+            Issue("invalid", "WHEN is a time such as 2026-03-01T12:00, a number of a transaction, or now.")
+        ) from None
+    return found if found.tzinfo else found.replace(tzinfo=ZoneInfo(settings.time_zone))

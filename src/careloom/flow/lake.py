@@ -1,0 +1,73 @@
+"""flow.lake: keeps the lake fresh, in a process of its own, so that laying rows never holds up a station.
+
+Room: flow. Polls rather than listens: a hospital that writes all day would wake it at every commit.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from careloom.fhir.outcome import OutcomeError
+from careloom.lake import compaction
+from careloom.lake.build import Writer, quiet, writing
+from careloom.logs import place_of
+from careloom.settings import Settings, lake_root
+from careloom.store.database import Database
+
+log = structlog.get_logger()
+
+TIDY_EVERY = 30
+"""Rounds that brought something, after which it is asked whether files are too many."""
+PATIENCE_S = 15.0
+"""After a failure the lake is let alone for so long."""
+GRACE_HOURS = 1.0
+"""Files that were replaced stay so long, for readers that have them open."""
+
+
+class Follower:
+    """Feeds the lake round after round."""
+
+    def __init__(self, database: Database, root: Path) -> None:
+        self._database = database
+        self._root = root
+        self._writer: Writer | None = None
+        self._rounds = 0
+
+    def round(self, is_leaving: Callable[[], bool] = lambda: False) -> int:
+        """Take in all there is; how many versions came."""
+        heard = 0
+        is_first = self._writer is None
+        with writing(self._database, self._root, quiet, again=self._writer) as writer:
+            self._writer = writer
+            if is_first:
+                for rtype in writer.types:
+                    compaction.relay(writer, rtype)
+            while not is_leaving() and (told := writer.step()):
+                heard += told
+            self._rounds += heard > 0
+            if self._rounds >= TIDY_EVERY and not is_leaving():
+                self._rounds = 0
+                if compaction.tidy(writer):
+                    compaction.vacuum(writer, GRACE_HOURS)
+        return heard
+
+    def forget(self) -> None:
+        """Begin anew with what the folder says."""
+        self._writer = None
+
+
+def follow(database: Database, settings: Settings, leaving: threading.Event) -> None:
+    """Keep the lake fresh until `leaving` is set; what goes wrong is logged and tried again."""
+    follower = Follower(database, lake_root(settings))
+    while not leaving.wait(settings.lake_every_s):
+        try:
+            follower.round(leaving.is_set)
+        except Exception as error:  # noqa: BLE001 - whatever ails the lake, it is derived: the store must not feel it
+            said = str(error) if isinstance(error, OutcomeError) else place_of(error)
+            log.warning("lake_not_fed", reason=said)
+            follower.forget()
+            leaving.wait(PATIENCE_S)

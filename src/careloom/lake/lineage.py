@@ -1,0 +1,198 @@
+"""lake.lineage: from a cell of the lake to the version of the resource, its Event, and the field of it that says so.
+
+Room: lake. May import: lake.lake, store.read, store.events, fhir. Everything is read as an actor.
+
+A version may say what an earlier one said already: the field is looked for from the version in the lake backwards, as
+long as the cell has the same value. For a format with a loss ledger (HL7 v2) the ledger knows the field; what came as
+FHIR is the same element of the entry, or line, that the resource came in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from careloom.fhir.outcome import Issue, OutcomeError
+from careloom.fhir.resource import Resource, loads
+from careloom.lake.lake import Lake
+from careloom.store import events
+from careloom.store.actor import Actor
+from careloom.store.blobs import Blobs
+from careloom.store.database import Connection, Database
+from careloom.store.event import Event
+from careloom.store.ledger import LedgerLine
+from careloom.store.read import Reader
+from careloom.store.stored import Stored
+
+_STEP = re.compile(r"([A-Za-z_]+)(?:\[(\d+)\])?")
+_FHIR = ("fhir", "ndjson")
+
+
+class Cell(NamedTuple):
+    """One cell of the lake."""
+
+    rtype: str
+    id: str
+    path: str
+    """As in FHIRPath: `birthDate`, `name[0].family`, `valueQuantity.value`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """Where a cell comes from."""
+
+    cell: str
+    """`Patient/7.name[0].family`."""
+    version: int
+    """Of the resource, as it stands in the lake."""
+    stated: int
+    """The version whose Event states it: this one, or one before that said the same."""
+    recorded: datetime
+    agent: str
+    """What made the version that states it: a mapper, a station, a client."""
+    event_id: int | None
+    """None: it did not come in a message."""
+    source: str
+    kind: str
+    fields: tuple[str, ...]
+    """The fields of the message: `PID-5[1].1`, or `Bundle.entry[3].resource.birthDate`; empty: a room of careloom made it."""
+
+
+def lineage(database: Database, lake: Lake, actor: Actor, cell: Cell, blobs: Blobs | None = None) -> Lineage:
+    """Where a cell comes from. Raises OutcomeError: not-found (no such table, row, or value in it), forbidden."""
+    with lake.connection(actor, types=[cell.rtype]) as duck:
+        rows = duck.execute(f'select version_id from "{cell.rtype}" where id = ?', [cell.id]).fetchall()
+    if not rows:
+        raise OutcomeError(Issue("not-found", f"The table {cell.rtype} has no current row with this id."))
+    # A decimal has its digits in a column beside it; both are one element.
+    path = cell.path.removesuffix("_text")
+    with database.connection() as connection:
+        told = list(_versions(Reader(connection, actor), cell, rows[0][0], path))
+        if not told:
+            raise OutcomeError(Issue("not-found", "This cell is empty, or there is no such column."))
+        for stored in told:
+            event = _event(connection, stored, actor, blobs)
+            fields = () if event is None else _fields(connection, event, actor, stored, path)
+            if fields:
+                return _told(told[0], stored, path, event, fields)
+        # The first that said so, by whatever it was made.
+        return _told(told[0], told[-1], path, _event(connection, told[-1], actor, blobs), ())
+
+
+def value_at(resource: Resource, path: str) -> Any:
+    """The value at a path; None where there is none. Raises OutcomeError(invalid) for what is no path.
+
+    >>> value_at({"name": [{"given": ["Ada", "B"]}]}, "name[0].given[1]")
+    'B'
+    """
+    value: Any = resource
+    for step in path.split("."):
+        match = _STEP.fullmatch(step)
+        if match is None:
+            text = "A column is a path such as birthDate, name[0].family or valueQuantity.value."
+            raise OutcomeError(Issue("invalid", text))
+        value = value.get(match[1]) if isinstance(value, dict) else None
+        if match[2] is not None:
+            at = int(match[2])
+            value = value[at] if isinstance(value, list) and at < len(value) else None
+    return value
+
+
+def _event(connection: Connection, stored: Stored, actor: Actor, blobs: Blobs | None) -> Event | None:
+    return None if stored.event_id is None else events.event(connection, stored.event_id, actor, blobs)
+
+
+def _versions(read: Reader, cell: Cell, newest: int, path: str) -> Iterator[Stored]:
+    """The versions that say the same as the newest, one after the other backwards."""
+    wanted: Any = None
+    for number in range(newest, 0, -1):
+        stored = read.version(cell.rtype, cell.id, number)
+        if stored is None or stored.is_deleted:
+            return
+        value = value_at(stored.resource(), path)
+        if number == newest:
+            wanted = value
+        if value is None or value != wanted:
+            return
+        yield stored
+
+
+def _told(newest: Stored, stored: Stored, path: str, event: Event | None, fields: tuple[str, ...]) -> Lineage:
+    return Lineage(
+        cell=f"{stored.rtype}/{stored.id}.{path}",
+        version=newest.version,
+        stated=stored.version,
+        recorded=stored.last_updated,
+        agent=stored.agent or stored.actor_id,
+        event_id=stored.event_id,
+        source=event.source if event else "",
+        kind=event.kind if event else "",
+        fields=fields,
+    )
+
+
+def _fields(connection: Connection, event: Event, actor: Actor, stored: Stored, path: str) -> tuple[str, ...]:
+    if event.kind not in _FHIR:
+        return _of_ledger(events.ledger(connection, event.id, actor), f"{stored.rtype}/{stored.id}", path)
+    found = next((where for where, one in _inside(event) if _is_same(one, stored)), None)
+    if found is None:
+        return ()
+    return (f"{found}.{path}",)
+
+
+def _of_ledger(lines: Sequence[LedgerLine], name: str, path: str) -> tuple[str, ...]:
+    """The fields that became this element, or parts of it, or what it is a part of."""
+    of_this = {
+        line: line.target.removeprefix(f"{name}.") for line in lines if line.target.startswith(f"{name}.")
+    }
+    exact = [line.where for line, target in of_this.items() if target == path]
+    within = [line.where for line, target in of_this.items() if _is_within(target, path)]
+    around = [line.where for line, target in of_this.items() if _is_within(path, target)]
+    # The mapper counts what it states; in the resource other repetitions may stand before them.
+    moved = [line.where for line, target in of_this.items() if _plain(target) == _plain(path)]
+    return tuple(exact or within or around or moved)
+
+
+def _is_within(inner: str, outer: str) -> bool:
+    return inner.startswith((f"{outer}.", f"{outer}["))
+
+
+def _plain(path: str) -> str:
+    return re.sub(r"\[\d+\]", "", path)
+
+
+def _inside(event: Event) -> Iterator[tuple[str, Resource]]:
+    """Where in a message of FHIR each resource stands."""
+    if event.kind == "ndjson":
+        for number, line in enumerate(event.body.splitlines(), 1):
+            if line.strip():
+                yield f"line {number}", loads(line)
+        return
+    body: dict[str, Any] = loads(event.body)
+    if body.get("resourceType") != "Bundle":
+        yield body["resourceType"], body
+        return
+    entries: list[dict[str, Any]] = body.get("entry") or []
+    for number, entry in enumerate(entries):
+        if isinstance(entry.get("resource"), dict):
+            yield f"Bundle.entry[{number}].resource", entry["resource"]
+
+
+def _is_same(stated: Resource, stored: Stored) -> bool:
+    """Whether this became that: the id and what names other entries are given anew in a transaction."""
+    if stated.get("resourceType") != stored.rtype:
+        return False
+    return stated.get("id") == stored.id or _skeleton(stated) == _skeleton(stored.resource())
+
+
+def _skeleton(resource: Resource) -> Any:
+    return _without_references({n: held for n, held in resource.items() if n not in ("id", "meta", "text")})
+
+
+def _without_references(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_references(held) for name, held in value.items() if name != "reference"}
+    return [_without_references(held) for held in value] if isinstance(value, list) else value
