@@ -112,7 +112,7 @@ def largest_bundle() -> bytes | None:
 
 def told(flow: Flow, bundle: bytes) -> tuple[str, int]:
     """The person of the bundle, taken in as a source would send it; its Patient id, and how many resources."""
-    answer = json.loads(flow.transact(bundle, STEWARD, "synthea"))
+    answer = json.loads(flow.transact(bundle, STEWARD))
     places = [entry["response"]["location"].split("/") for entry in answer["entry"]]
     patient = next(place[place.index("Patient") + 1] for place in places if "Patient" in place)
     count = len(places)
@@ -120,7 +120,7 @@ def told(flow: Flow, bundle: bytes) -> tuple[str, int]:
     for begin in range(0, HOME_DAYS, 365):
         entries = [entry(one) for n in range(begin, begin + 365) for one in at_home(patient, n, now)]
         body = json.dumps({"resourceType": "Bundle", "type": "transaction", "entry": entries}).encode()
-        flow.transact(body, STEWARD, "home")
+        flow.transact(body, STEWARD)
         count += len(entries)
     return patient, count
 
