@@ -35,5 +35,13 @@ def is_member(item: Item, members: Members) -> bool | None:
     return _holds(value, members)
 
 
+def has_code(item: Item) -> bool:
+    """Whether a value says a code at all; text alone is none."""
+    if type(item.value) is not dict:
+        return type(item.value) is str
+    codings = item.value.get("coding", ()) if item.kind == "CodeableConcept" else (item.value,)
+    return any("code" in coding for coding in codings)
+
+
 def _holds(coding: dict[str, Any], members: Members) -> bool | None:
     return members.holds(coding.get("system", ""), coding.get("code", ""))

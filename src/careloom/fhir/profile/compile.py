@@ -12,15 +12,14 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from careloom.fhir.facts import Element, facts
-from careloom.fhir.profile.coded import is_member
 from careloom.fhir.profile.constraint import constraints
-from careloom.fhir.profile.element import bound, element_of, kinds_of, type_of
+from careloom.fhir.profile.element import element_of, kinds_of, type_of
 from careloom.fhir.profile.item import Item, getter, owner_kind, owner_of
-from careloom.fhir.profile.match import fits, is_fixed
 from careloom.fhir.profile.node import Node
 from careloom.fhir.profile.run import Check, Run, Where
 from careloom.fhir.profile.slicing import sliced
 from careloom.fhir.profile.terms import Terms
+from careloom.fhir.profile.value import value_checks
 
 _HERE = Where(None, "")
 Member = Callable[[dict[str, Any], Where, Run], None]
@@ -58,9 +57,7 @@ class Compiler:
             part
             for part in (
                 self._types(node, base),
-                self._required(node),
-                self._length(node),
-                self._binding(node, base),
+                *value_checks(node, base, self.known.terms, self.says),
                 self._targets(node, base),
                 self._profiles(node),
                 self._children(node, kinds),
@@ -133,50 +130,6 @@ class Compiler:
                 run.fault(where, "structure", text)
 
         return None if base.types == ("BackboneElement",) else check
-
-    def _required(self, node: Node) -> Check | None:
-        if node.required is None:
-            return None
-        how, asked = node.required
-        test = is_fixed if how == "fixed" else fits
-        text = self.says(f"Expected the {how} value of the profile")
-
-        def check(item: Item, where: Where, run: Run) -> None:
-            if not test(item.value, asked):
-                run.fault(where, "value", text)
-
-        return check
-
-    def _length(self, node: Node) -> Check | None:
-        most = node.definition.get("maxLength")
-        if most is None:
-            return None
-        text = self.says(f"There may be {most} characters at most")
-
-        def check(item: Item, where: Where, run: Run) -> None:
-            if type(item.value) is str and len(item.value) > most:
-                run.fault(where, "too-long", text)
-
-        return check
-
-    def _binding(self, node: Node, base: Element | None) -> Check | None:
-        url = bound(node)
-        if not url or (base is not None and base.required and url.endswith(f"/{base.required}")):
-            return None
-        members = self.known.terms.members(url)
-        text = self.says(f"Expected a code of the value set {url}")
-        unsure = self.says(f"Not checked: the codes of the value set {url} are not all known here")
-
-        def check(item: Item, where: Where, run: Run) -> None:
-            if item.value is None:
-                return
-            found = is_member(item, members)
-            if found is False:
-                run.fault(where, "code-invalid", text)
-            elif found is None and members.undecided:
-                run.unchecked(where, unsure)
-
-        return check
 
     def _targets(self, node: Node, base: Element | None) -> Check | None:
         """Types of what a reference leads to, and the profiles of those that are here to be looked at."""

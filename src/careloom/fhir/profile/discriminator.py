@@ -78,7 +78,7 @@ def _one(compiler: Compiler, node: Node, check: Check | None, kind: str, path: l
         if here is not None and here.required is not None and kind in {"value", "pattern"}:
             return _matches(here, path[:depth])
         if depth < len(path):
-            here = _below(compiler, here, path[depth])
+            here = _below(compiler, here, path[depth], is_last=depth + 1 == len(path))
     if here is None:
         url = node.profiles()
         is_url = path == [_Step("child", "url")] and len(url) == 1
@@ -93,20 +93,27 @@ def _one(compiler: Compiler, node: Node, check: Check | None, kind: str, path: l
     return _passes(compiler, here, check if here is node else None, path)
 
 
-def _below(compiler: Compiler, node: Node | None, step: _Step) -> Node | None:
+def _below(compiler: Compiler, node: Node | None, step: _Step, *, is_last: bool) -> Node | None:
     """The element of the profile that a step leads to; where the slice says nothing, its own profile may."""
-    if node is None or step.kind in {"resolve", "ofType"}:
-        return node
+    if node is None:
+        return None
+    if step.kind == "resolve":
+        return node if is_last else _root(compiler, node.profiles("targetProfile"))
+    if step.kind == "ofType":
+        return next((one for one in node.slices if one.types == [step.argument]), node)
     if step.kind == "extension":
         extension = node.child("extension")
         slices = extension.slices if extension is not None else []
         return next((one for one in slices if step.argument in _urls(one)), None)
     child = node.child(step.argument)
-    urls = node.profiles()
-    if child is None and len(urls) == 1:
-        root = compiler.known.root(urls[0])
+    if child is None and node.profiles():
+        root = _root(compiler, node.profiles())
         return root.child(step.argument) if root is not None else None
     return child
+
+
+def _root(compiler: Compiler, urls: list[str]) -> Node | None:
+    return compiler.known.root(urls[0]) if len(urls) == 1 else None
 
 
 def _urls(extension: Node) -> list[str]:
@@ -114,12 +121,30 @@ def _urls(extension: Node) -> list[str]:
     return [*extension.profiles(), *([url.required[1]] if url is not None and url.required else [])]
 
 
-def _items(item: Item, path: list[_Step], run: Run) -> list[Item]:
-    """What the path leads to; what a reference names but is not here is an item without value."""
+def _items(item: Item, path: list[_Step], run: Run) -> list[Item] | None:
+    """What the path leads to; None where it leads through a reference to what is not here.
+
+    What the last step resolves and is not here is an item without value: its type may be known.
+    """
     found = [item]
-    for step in path:
+    for depth, step in enumerate(path, 1):
         found = [below for one in found for below in _step(one, step, run)]
+        if step.kind == "resolve" and depth < len(path) and any(one.value is None for one in found):
+            return None
     return found
+
+
+def _any(path: list[_Step], test: Callable[[Item, Run], bool | None]) -> Predicate:
+    """Whether one of the items that the path leads to passes; None where that hangs on what cannot be said."""
+
+    def is_in(item: Item, run: Run) -> bool | None:
+        items = _items(item, path, run)
+        if items is None:
+            return None
+        answers = {test(one, run) for one in items}
+        return True if True in answers else None if None in answers else False
+
+    return is_in
 
 
 def _step(item: Item, step: _Step, run: Run) -> list[Item]:
@@ -138,15 +163,19 @@ def _step(item: Item, step: _Step, run: Run) -> list[Item]:
 def _matches(node: Node, path: list[_Step]) -> Predicate:
     how, asked = node.required or ("fixed", None)
     test = is_fixed if how == "fixed" else fits
-    return lambda item, run: any(test(one.value, asked) for one in _items(item, path, run))
+    return _any(path, lambda one, _run: test(one.value, asked))
 
 
 def _equals(value: str, path: list[_Step]) -> Predicate:
-    return lambda item, run: any(one.value == value for one in _items(item, path, run))
+    return _any(path, lambda one, _run: one.value == value)
 
 
 def _exists(path: list[_Step], *, is_wanted: bool) -> Predicate:
-    return lambda item, run: bool(_items(item, path, run)) == is_wanted
+    def is_in(item: Item, run: Run) -> bool | None:
+        items = _items(item, path, run)
+        return None if items is None else bool(items) == is_wanted
+
+    return is_in
 
 
 def _is_of_type(compiler: Compiler, node: Node, path: list[_Step]) -> Predicate:
@@ -156,7 +185,8 @@ def _is_of_type(compiler: Compiler, node: Node, path: list[_Step]) -> Predicate:
     wanted = kinds - {""}
 
     def is_of_type(item: Item, run: Run) -> bool | None:
-        found = {one.kind for one in _items(item, path, run)}
+        items = _items(item, path, run)
+        found = {""} if items is None else {one.kind for one in items}
         if found & wanted or (found and {"Resource", "BackboneElement"} & wanted):
             return True
         return None if "" in found or "" in kinds else False
@@ -168,11 +198,11 @@ def _conforms(compiler: Compiler, node: Node, path: list[_Step]) -> Predicate:
     is_resolved = bool(path) and path[-1].kind == "resolve"
     urls = node.profiles("targetProfile" if is_resolved else "profile")
 
-    def conforms(item: Item, run: Run) -> bool | None:
-        answers = {compiler.conforms(url, one, run) for one in _items(item, path, run) for url in urls}
+    def conforms(one: Item, run: Run) -> bool | None:
+        answers = {compiler.conforms(url, one, run) for url in urls}
         return True if True in answers else None if None in answers or not urls else False
 
-    return conforms
+    return _any(path, conforms)
 
 
 def _passes(compiler: Compiler, node: Node, check: Check | None, path: list[_Step]) -> Predicate:
@@ -181,25 +211,18 @@ def _passes(compiler: Compiler, node: Node, check: Check | None, path: list[_Ste
     if url:
         members = compiler.known.terms.members(url)
 
-        def is_bound(item: Item, run: Run) -> bool | None:
-            answers = {is_member(one, members) for one in _items(item, path, run)}
-            return True if True in answers else None if None in answers else False
-
-        return is_bound
+        return _any(path, lambda one, _run: is_member(one, members))
     checks: dict[str, Check | None] = {}
 
-    def passes(item: Item, run: Run) -> bool | None:
-        for one in _items(item, path, run):
-            if check is None and one.kind not in checks:
-                checks[one.kind] = compiler.check(node, [one.kind], None)
-            asked = check or checks[one.kind]
-            if asked is None:
-                return None
-            if run.attempt(asked, one, _HERE):
-                return True
-        return False
+    def passes(one: Item, run: Run) -> bool | None:
+        if one.value is None and one.sibling is None:
+            return None  # what a reference leads to, and is not here
+        if check is None and one.kind not in checks:
+            checks[one.kind] = compiler.check(node, [one.kind], None)
+        asked = check or checks[one.kind]
+        return None if asked is None else run.attempt(asked, one, _HERE)
 
-    return passes
+    return _any(path, passes)
 
 
 def _cannot_be_said(_item: Item, _run: Run) -> None:

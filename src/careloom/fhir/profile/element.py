@@ -41,6 +41,13 @@ def bound(node: Node) -> str:
     return ""
 
 
+def recommended(node: Node) -> tuple[str, str]:
+    """("extensible" or "preferred", the value set) of a binding that is no must; two empty texts where there is none."""
+    binding = node.definition.get("binding", {})
+    strength, url = binding.get("strength", ""), binding.get("valueSet", "").partition("|")[0]
+    return (strength, url) if strength in {"extensible", "preferred"} and url else ("", "")
+
+
 def type_of(url: str) -> str:
     """The type of R4 that an address names, or "": a profile.
 

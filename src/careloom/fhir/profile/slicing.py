@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from careloom.fhir.profile.compile import Compiler
 
 Sliced = Callable[[list[Item], Where, Run], None]
+DEFAULT = "@default"
+"""The name of the slice of all that belongs to no other one."""
 OUTSIDE, UNSURE = -1, -2
 """Where an item is that belongs to no slice, and one of which it cannot be said."""
 
@@ -79,6 +81,9 @@ def _place(item: Item, slices: list[Slice], run: Run) -> int:
     """The index of the first slice that an item belongs to, or OUTSIDE, or UNSURE."""
     answer = OUTSIDE
     for index, one in enumerate(slices):
+        if one.node.slice_name == DEFAULT:
+            answer = index if answer == OUTSIDE else answer
+            continue
         is_in = one.is_in(item, run)
         if is_in:
             return index
