@@ -36,6 +36,7 @@ OPERATIONS: dict[str, str] = {
     "meta-add": "careloom.web.rest.operations.meta_add:meta_add",
     "meta-delete": "careloom.web.rest.operations.meta_delete:meta_delete",
     "versions": "careloom.web.rest.operations.versions:versions",
+    "reindex-status": "careloom.web.rest.operations.reindex_status:reindex_status",
     "validate": "careloom.web.rest.operations.validate:validate",
 }
 """Operation of FHIR REST -> `f(call) -> Response`; its module says in OPERATION where it may be called."""
@@ -44,6 +45,7 @@ JOBS: dict[str, str] = {
     "export": "careloom.flow.bulk_export:step",
     "import": "careloom.flow.bulk_import:step",
     "reindex": "careloom.flow.reindexing:step",
+    "search-parameter": "careloom.flow.parameters:step",
 }
 """Kind of job -> `f(connection, settings, job, now) -> Step`: one bounded step of work, in one transaction."""
 

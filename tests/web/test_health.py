@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 from careloom.fhir.resource import dumps
 from careloom.flow.station import hears
 from careloom.registry import STATIONS
+from careloom.store.actor import STATION
 from careloom.store.backup import backup
 from careloom.store.event import Arrival
 
@@ -128,3 +130,27 @@ def test_the_disk_is_the_one_of_the_home(served: Any, admin: httpx.Client) -> No
     value, note = gauges(admin)["Disk"]
     assert abs(int(value.split("%")[0]) - (disk.total - disk.free) / disk.total * 100) < 2
     assert abs(float(note.split()[0]) - disk.free / 1024**3) < 2
+
+
+def test_search_parameters_of_ones_own_are_listed_with_how_far_they_are(
+    admin: httpx.Client, served: Any
+) -> None:
+    assert "Search parameters" not in admin.get("/health").text
+    resource = {
+        "resourceType": "SearchParameter",
+        "url": "http://example.org/nick",
+        "name": "nick",
+        "description": "nick",
+        "status": "active",
+        "code": "nick",
+        "base": ["Patient"],
+        "type": "string",
+        "expression": "Patient.name.given",
+    }
+    served.flow.create("SearchParameter", dumps(resource), STATION)
+    served.flow.create("Patient", dumps({"resourceType": "Patient", "active": True}), STATION)
+    assert table(admin, "Search parameters") == {"nick": ["Patient", "building", ""]}
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and table(admin, "Search parameters")["nick"][1] != "ready":
+        served.flow.run_job()
+    assert table(admin, "Search parameters") == {"nick": ["Patient", "ready", ""]}

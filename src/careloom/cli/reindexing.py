@@ -16,18 +16,29 @@ from careloom.flow.job import run_job
 from careloom.flow.reindexing import start
 from careloom.settings import settings_from
 from careloom.store import jobs
+from careloom.store.catalogue import Progress, progress
 
 
 @click.command()
+@click.option(
+    "--status", "is_status", is_flag=True, help="Say how far the search parameters are that R4 does not have."
+)
 @shared.home
-def reindex(**options: Any) -> None:
+def reindex(*, is_status: bool, **options: Any) -> None:
     """Index every resource anew, by the search rules of this version; careloom may go on running.
 
     \b
     careloom reindex
+    careloom reindex --status
     """
     settings = settings_from(**options)
     with opened(settings) as database:
+        if is_status:
+            with database.connection() as connection:
+                click.echo(
+                    "\n".join(map(_said, progress(connection))) or "There are the parameters of R4 alone."
+                )
+            return
         with database.connection() as connection:
             id_ = start(connection, "careloom", utc_now())
         with click.progressbar(length=0, label="Indexing") as bar:
@@ -42,3 +53,9 @@ def reindex(**options: Any) -> None:
                 run_job(database, settings, utc_now())
         done = job.done if job else 0
         click.echo(f"{done} resources are indexed.")
+
+
+def _said(one: Progress) -> str:
+    types = ", ".join(base.rtype for base in one.entry.definition.bases)
+    far = "" if one.total is None else f", {one.done:,} of {one.total:,} rows"
+    return f"{one.entry.definition.code} of {types}: {one.word}{far}"

@@ -1,6 +1,6 @@
 """fhir.clause: what one parameter of a search demands, from its name and text to a tree that a store can answer.
 
-Room: fhir. May import: fhir.queryvalue, fhir.searchparam, fhir.facts, fhir.outcome.
+Room: fhir. May import: fhir.catalogue, fhir.queryvalue, fhir.searchparam, fhir.facts, fhir.outcome.
 Standard: https://hl7.org/fhir/R4/search.html#chaining
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from careloom.fhir.catalogue import known
 from careloom.fhir.facts import facts, resource_types
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.queryvalue import FULL_TEXT, Reference, Token, Value, refused, split, unescaped, values
@@ -102,17 +103,31 @@ def is_known(rtype: str, name: str) -> bool:
 
 def unknown(rtype: str, name: str, *, is_empty: bool = False) -> OutcomeError:
     """The error for a parameter that is not understood, or says nothing."""
-    wrong = "has no value" if is_empty else f"is not known for {rtype}"
     short = name[:MAX_NAME]
+    if not is_empty and is_building(rtype, name):
+        return OutcomeError(Issue("incomplete", f"{building(short)} Ask again later.", short))
+    wrong = "has no value" if is_empty else f"is not known for {rtype}"
     return OutcomeError(Issue("not-supported", f"The search parameter {short} {wrong}.", short))
+
+
+def is_building(rtype: str, name: str) -> bool:
+    """Whether this parameter is known, and resources are still being indexed by it."""
+    return name.partition(".")[0].partition(":")[0] in known().building.get(rtype, ())
+
+
+def building(name: str) -> str:
+    """What is said of it."""
+    return (
+        f"The search parameter {name} is not in use yet: resources are still being indexed by it"
+        " (see SearchParameter/$reindex-status)."
+    )
 
 
 def parameter_of(rtype: str, code: str) -> SearchParameter:
     """The parameter of a type. Raises OutcomeError(not-supported)."""
-    known = parameters(rtype)
-    if code not in known or not is_known(rtype, code):
+    if not is_known(rtype, code):
         raise unknown(rtype, code)
-    return known[code]
+    return parameters(rtype)[code]
 
 
 def in_compartment(rtype: str, compartment: str, id_: str) -> Clause:

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from textwrap import indent
 from typing import Any
 
 from careloom.fhir import indexvalue
 from careloom.fhir.facts import facts
 from careloom.fhir.instant import interval, period, timing
-from careloom.fhir.searchpath import Hop, Key, Resolves, Route, Where, routes
+from careloom.fhir.searchpath import Hop, Key, Resolves, Route, Where, paths
 
 Extractor = Callable[..., None]
 
@@ -49,6 +50,13 @@ _RULES: dict[tuple[str, str], str] = {
     ("token", "id"): _PLAIN,
     ("token", "string"): _PLAIN,
     ("token", "uri"): _PLAIN,
+    ("token", "url"): _PLAIN,
+    ("token", "oid"): _PLAIN,
+    ("token", "uuid"): _PLAIN,
+    ("token", "canonical"): _PLAIN,
+    ("string", "code"): _STRING,
+    ("string", "id"): _STRING,
+    ("string", "uri"): _STRING,
     ("string", "string"): _STRING,
     ("string", "markdown"): _STRING,
     ("string", "HumanName"): "for text in human_name_strings({v}):\n    string(({id}, text))",
@@ -74,6 +82,8 @@ _RULES: dict[tuple[str, str], str] = {
     ("quantity", "Quantity"): _QUANTITY,
     ("quantity", "Age"): _QUANTITY,
     ("quantity", "Duration"): _QUANTITY,
+    ("quantity", "Count"): _QUANTITY,
+    ("quantity", "Distance"): _QUANTITY,
     ("quantity", "Money"): (
         "if 'value' in {v}:\n"
         "    n = number({v}['value'])\n"
@@ -83,10 +93,14 @@ _RULES: dict[tuple[str, str], str] = {
     ("quantity", "SampledData"): "add_sampled_data(quantity, {id}, {v})",
     ("number", "decimal"): _NUMBER,
     ("number", "integer"): _NUMBER,
+    ("number", "positiveInt"): _NUMBER,
+    ("number", "unsignedInt"): _NUMBER,
     ("number", "Range"): "add_range(quantity, {id}, {v})",
     ("uri", "uri"): _URI,
     ("uri", "url"): _URI,
     ("uri", "canonical"): _URI,
+    ("uri", "oid"): _URI,
+    ("uri", "uuid"): _URI,
 }
 _NAMES: dict[str, Any] = {
     "interval": interval,
@@ -121,7 +135,8 @@ def compiled(parameters: Iterable[tuple[int, str, str]]) -> Extractor:
     Each argument after the first is called with one tuple for each value found.
     """
     namespace = dict(_NAMES)
-    # The source is made of the rules above and of element names from the R4 definitions; nothing from outside.
+    # The source is made of the rules above and of element names from the R4 definitions. All that a client may have
+    # written (a text in where(), of a parameter of its own) stands in it as the repr of a string.
     exec(compile(source(parameters), "<search parameters>", "exec"), namespace)  # noqa: S102
     return namespace["extract"]
 
@@ -136,11 +151,27 @@ def source(parameters: Iterable[tuple[int, str, str]]) -> str:
     return "def extract(r, token, string, date, reference, quantity, uri):\n" + indent(body, "    ") + "\n"
 
 
+@cache
+def rule(kind: str, rtype: str) -> Extractor | None:
+    """`index(value, parameter, token, string, ...)` for one element of a type; None if this kind cannot index it."""
+    text = _RULES.get((kind, rtype))
+    if text is None:
+        return None
+    body = "\n".join(line.format(v="v", id="parameter") for line in text.splitlines())
+    head = "def index(v, parameter, token, string, date, reference, quantity, uri):\n"
+    namespace = dict(_NAMES)
+    exec(compile(head + indent(body, "    "), "<search rule>", "exec"), namespace)  # noqa: S102 - the rules above
+    return namespace["index"]
+
+
 def indexed_routes(kind: str, expression: str) -> list[Route]:
-    """The routes of a parameter that lead to a type it can index; a choice may have others (Procedure.date: Age)."""
+    """The routes of a parameter that lead to a type it can index; a choice may have others (Procedure.date: Age).
+
+    None for an expression that is more than paths: its elements are found by evaluating it (fhir.searchvalue).
+    """
     if not expression or kind in {"composite", "special"}:
         return []
-    return [route for route in routes(expression) if route.claim or (kind, route.type) in _RULES]
+    return [route for route in paths(expression) if route.claim or (kind, route.type) in _RULES]
 
 
 def _plant(node: _Node, route: Route, number: int, kind: str) -> None:

@@ -176,7 +176,7 @@ def amounts(parameter: SearchParameter, element: Element) -> list[indexvalue.Qua
                 "value": value.get("value"),
             }
             indexvalue.add_quantity(found.append, parameter.id, money)
-        case "Quantity" | "Age" | "Duration":
+        case "Quantity" | "Age" | "Duration" | "Count" | "Distance":
             indexvalue.add_quantity(found.append, parameter.id, value)
         case _:
             number = indexvalue.number(value)

@@ -9,7 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from careloom.fhir.clause import MAX_NAME, Clause, clause_of, in_compartment, is_known, parameter_of, unknown
+from careloom.fhir.catalogue import R4_ALONE, Catalogue, known
+from careloom.fhir.clause import (
+    MAX_NAME,
+    Clause,
+    clause_of,
+    in_compartment,
+    is_building,
+    is_known,
+    parameter_of,
+    unknown,
+)
 from careloom.fhir.facts import facts, resource_types
 from careloom.fhir.filter import filter_of
 from careloom.fhir.outcome import Issue, OutcomeError
@@ -54,6 +64,10 @@ class Query:
     """Where the page starts, as the store wrote it into a link."""
     ignored: tuple[str, ...] = ()
     """Names of parameters that were not understood or were empty."""
+    building: tuple[str, ...] = ()
+    """Of those the names of parameters by which resources are still being indexed."""
+    catalogue: Catalogue = R4_ALONE
+    """Under which it was read, and is to be answered."""
     parts: tuple[Query, ...] = ()
     """Of a search on several types the criteria and the order of each; the rest stands here."""
 
@@ -81,7 +95,8 @@ def parse(
             return parse(types[0], _without_type(pairs), strict=strict, base=base, within=within)
         if types:
             return _of_types(types, _without_type(pairs), strict=strict, base=base, within=within)
-    query = Query(rtype) if within is None else Query(rtype, (in_compartment(rtype, *within),))
+    criteria = () if within is None else (in_compartment(rtype, *within),)
+    query = Query(rtype, criteria, catalogue=known())
     parameters(rtype)
     for name, text in pairs:
         bare = name.partition(":")[0]
@@ -90,7 +105,8 @@ def parse(
         if not text or not (bare in _CONTROLS or bare == "_filter" or is_known(rtype, name)):
             if strict:
                 raise unknown(rtype, name, is_empty=not text)
-            query = replace(query, ignored=(*query.ignored, name))
+            waits = (name,) if is_building(rtype, name) else ()
+            query = replace(query, ignored=(*query.ignored, name), building=(*query.building, *waits))
         elif bare in _CONTROLS:
             query = _CONTROLS[bare](query, name, text)
         elif bare == "_filter":
@@ -127,12 +143,17 @@ def _of_types(
     """A search on several types, by parameters that all of them know."""
     queries = [parse(one, pairs, strict=strict, base=base, within=within) for one in types]
     ignored = tuple(dict.fromkeys(name for query in queries for name in query.ignored))
+    waits = tuple(dict.fromkeys(name for query in queries for name in query.building))
     if ignored and any(query.ignored != ignored for query in queries):
         # Known to some of the types only, so that it is no parameter of this search: it narrows none of them.
         rest = [pair for pair in pairs if pair[0] not in ignored]
-        return replace(_of_types(types, rest, strict=strict, base=base, within=within), ignored=ignored)
+        return replace(
+            _of_types(types, rest, strict=strict, base=base, within=within), ignored=ignored, building=waits
+        )
     includes = tuple(dict.fromkeys(one for query in queries for one in query.includes))
-    whole = replace(queries[0], rtype="Resource", criteria=(), includes=includes, ignored=ignored)
+    whole = replace(
+        queries[0], rtype="Resource", criteria=(), includes=includes, ignored=ignored, building=waits
+    )
     return replace(whole, parts=tuple(queries))
 
 
@@ -147,6 +168,8 @@ def _sort(query: Query, name: str, text: str) -> Query:
     for key in text.split(","):
         code = key.removeprefix("-")
         parameter = parameters(query.rtype).get(code)
+        if parameter is None and is_building(query.rtype, code):
+            raise unknown(query.rtype, code)
         if parameter is None or not parameter.is_indexed:
             raise refused(name, f"{query.rtype} cannot be sorted by {code[:MAX_NAME]}.")
         keys.append(Sort(parameter, is_descending=key.startswith("-")))

@@ -1,6 +1,7 @@
 """fhir.searchelement: the elements of a resource that a search parameter looks at, each with its type.
 
-Room: fhir. May import: fhir.extractor, fhir.facts, fhir.searchpath, fhir.searchparam, fhir.indexvalue.
+Room: fhir. May import: fhir.extractor, fhir.facts, fhir.searchpath, fhir.searchparam, fhir.searchvalue,
+fhir.indexvalue.
 Standard: https://hl7.org/fhir/R4/searchparameter.html
 
 The extractor compiles all paths of a type into one function for the way in; here one path is walked at a time, for
@@ -14,12 +15,13 @@ from dataclasses import replace
 from functools import cache
 from typing import Any, NamedTuple
 
-from careloom.fhir.extractor import indexed_routes
+from careloom.fhir.extractor import indexed_routes, rule
 from careloom.fhir.facts import facts
 from careloom.fhir.indexvalue import points_at
 from careloom.fhir.resource import Resource
 from careloom.fhir.searchparam import SearchParameter, parameters
-from careloom.fhir.searchpath import Hop, Key, Resolves, Route, Where, routes
+from careloom.fhir.searchpath import Hop, Key, Resolves, Route, Where, paths, routes
+from careloom.fhir.searchvalue import evaluated
 
 
 class Element(NamedTuple):
@@ -47,7 +49,11 @@ def elements(resource: Resource, parameter: SearchParameter) -> list[Element]:
     """
     if not parameter.expression:
         return []
-    return walked(resource, _routes(parameter.type, parameter.expression))
+    ways = _routes(parameter.type, parameter.expression)
+    if ways:
+        return walked(resource, ways)
+    found = evaluated(resource, parameter.expression)
+    return [Element(kind, value) for kind, value in found if rule(parameter.type, kind) is not None]
 
 
 def groups(resource: Resource, parameter: SearchParameter) -> Iterator[list[list[Element]]]:
@@ -87,7 +93,7 @@ def walked(start: Any, ways: Iterable[Route]) -> list[Element]:
 
 @cache
 def _routes(kind: str, expression: str) -> tuple[Route, ...]:
-    return tuple(indexed_routes(kind, expression) or routes(expression))
+    return tuple(indexed_routes(kind, expression) or paths(expression))
 
 
 def _part(base: Route, parameter: SearchParameter, expression: str, *, is_alone: bool) -> Part:

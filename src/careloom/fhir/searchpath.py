@@ -1,18 +1,22 @@
 """fhir.searchpath: the FHIRPath of search parameters, resolved to the JSON keys it walks.
 
-Room: fhir. May import: fhir.facts. Standard: https://hl7.org/fhir/R4/searchparameter-registry.html
+Room: fhir. May import: fhir.facts, fhir.path. Standard: https://hl7.org/fhir/R4/searchparameter-registry.html
 
 The expressions of the R4 registry use a small part of FHIRPath: paths, unions, `as`, `where(x = 'y')`,
-`where(resolve() is T)`, `[0]` and, once, `exists() and ... != false`. Anything else is refused by name.
+`where(resolve() is T)`, `[0]` and, once, `exists() and ... != false`; `extension('url')` is a `where` as well. The tree
+that fhir.path reads is turned into keys here; a tree that holds anything else is refused, and fhir.searchelement
+evaluates it.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from careloom.fhir.facts import Child, children
+from careloom.fhir.facts import Child, children, facts
+from careloom.fhir.outcome import OutcomeError
+from careloom.fhir.path.parser import parse
+from careloom.fhir.path.tree import Binary, Call, Indexer, Literal, Member, Node, TypeOperation, type_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,8 @@ class Route:
     """A key at the end whose value does not count, only whether it is there and not false (Patient.deceased)."""
 
 
-_TOKEN = re.compile(r"\s*(\w+|'[^']*'|!=|[.()|=\[\]])")
+MAX_HOPS = 16
+"""Python nests 20 blocks at most, and each hop may become one (fhir.extractor)."""
 
 
 def routes(expression: str) -> list[Route]:
@@ -62,89 +67,71 @@ def routes(expression: str) -> list[Route]:
     >>> [route.type for route in routes("Condition.onset.as(Age) | Condition.onset.as(Range)")]
     ['Age', 'Range']
     """
-    reader = _Reader(expression)
-    found = [*reader.path()]
-    while reader.take("|"):
-        found += reader.path()
-    if reader.rest:
-        raise ValueError(f"cannot read {reader.rest[0]!r} in {expression!r}")
+    try:
+        tree = parse(expression)
+    except OutcomeError as error:
+        raise ValueError(str(error)) from None
+    found = _routes(tree)
+    if any(len(route.hops) > MAX_HOPS for route in found):
+        raise ValueError(f"a path has more than {MAX_HOPS} steps")
     return found
 
 
-class _Reader:
-    """Reads tokens from the left; a path under way is a list of routes (a choice element makes several)."""
+def paths(expression: str) -> list[Route]:
+    """The same; none for an expression that is more than paths."""
+    try:
+        return routes(expression)
+    except ValueError:
+        return []
 
-    def __init__(self, expression: str) -> None:
-        self.rest: list[str] = _TOKEN.findall(expression)
-        if "".join(self.rest) != re.sub(r"\s", "", expression):
-            raise ValueError(f"unknown signs in {expression!r}")
 
-    def take(self, token: str) -> bool:
-        """Whether `token` came next; it is then consumed."""
-        if self.rest[:1] == [token]:
-            del self.rest[0]
-            return True
-        return False
+def _routes(node: Node) -> list[Route]:
+    match node:
+        case Member(None, name) if name in facts().types:
+            return [Route((), name)]
+        case Member(base, name) if base is not None:
+            return list(_into(_routes(base), name))
+        case Indexer(base, Literal("Integer", 0)):
+            return [_first(route) for route in _routes(base)]
+        case TypeOperation("as", operand, name):
+            return _of_type(_routes(operand), name)
+        case Call(base, name, (argument,)) if base is not None:
+            return _called(_routes(base), name, argument)
+        case Binary("|", left, right):
+            return [*_routes(left), *_routes(right)]
+        case Binary("and", Call(base, "exists", ()), Binary("!=", same, Literal("Boolean", False))) if (
+            base == same
+        ):
+            return [
+                replace(route, hops=route.hops[:-1], claim=_last_key(route).name) for route in _routes(same)
+            ]
+        case _:
+            raise ValueError(f"this is no path: {type(node).__name__}")
 
-    def path(self) -> list[Route]:
-        """A path with all its steps."""
-        if self.take("("):
-            found = self.path()
-            self._expect(")")
-        else:
-            found = [Route((), self._next())]
-        while True:
-            if self.take("."):
-                found = self._step(found)
-            elif self.take("["):
-                self._expect("0")
-                self._expect("]")
-                found = [_first(route) for route in found]
-            elif self.take("as"):
-                found = _of_type(found, self._next())
-            elif self.take("and"):
-                return self._claim(found)
-            else:
-                return found
 
-    def _step(self, found: list[Route]) -> list[Route]:
-        name = self._next()
-        if not self.take("("):
-            return list(_into(found, name))
-        if name in {"as", "ofType"}:
-            found = _of_type(found, self._next())
-        elif name == "where":
-            hop = self._condition()
-            found = [replace(route, hops=(*route.hops, hop)) for route in found]
-        elif name != "exists":
-            raise ValueError(f"the function {name}() is not known")
-        self._expect(")")
-        return found
+def _called(found: list[Route], name: str, argument: Node) -> list[Route]:
+    match name, argument:
+        case "as" | "ofType", _:
+            return _of_type(found, type_name(argument))
+        case "where", TypeOperation("is", Call(None, "resolve", ()), rtype):
+            return [replace(route, hops=(*route.hops, Resolves(rtype))) for route in found]
+        case "where", Binary("=", Member(None, key), Literal("String", str(value))):
+            return [_where(route, key, value) for route in found]
+        case "extension", Literal("String", str(url)):
+            return [_where(route, "url", url) for route in _into(found, "extension")]
+        case _:
+            raise ValueError(f"the function {name}() is not known so")
 
-    def _condition(self) -> Hop:
-        name = self._next()
-        if name == "resolve":
-            for token in ("(", ")", "is"):
-                self._expect(token)
-            return Resolves(self._next())
-        self._expect("=")
-        return Where(name, self._next().strip("'"))
 
-    def _claim(self, found: list[Route]) -> list[Route]:
-        if [route.hops for route in self.path()] != [route.hops for route in found]:
-            raise ValueError("'and' joins two different paths")
-        self._expect("!=")
-        self._expect("false")
-        return [replace(route, hops=route.hops[:-1], claim=_last_key(route).name) for route in found]
+def _where(route: Route, key: str, value: str) -> Route:
+    """Only a single text can be compared so; `=` on anything else means more in FHIRPath."""
+    inner = children(route.type, key)
+    if len(inner) != 1 or inner[0].element.many or inner[0].type not in _TEXTS:
+        raise ValueError(f"{route.type} has no single text {key}")
+    return replace(route, hops=(*route.hops, Where(key, value)))
 
-    def _next(self) -> str:
-        if not self.rest:
-            raise ValueError("the expression ends too early")
-        return self.rest.pop(0)
 
-    def _expect(self, token: str) -> None:
-        if not self.take(token):
-            raise ValueError(f"{token!r} is missing before {self.rest[:1]}")
+_TEXTS = frozenset({"string", "code", "uri", "id", "url", "canonical", "markdown"})
 
 
 def _into(found: list[Route], name: str) -> Iterator[Route]:

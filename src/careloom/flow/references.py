@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 from careloom.fhir import bundle as bundles
 from careloom.fhir import query
 from careloom.fhir.bundle import Entry
+from careloom.fhir.catalogue import knowing
 from careloom.fhir.clause import Criterion
 from careloom.fhir.matching import matches
 from careloom.fhir.outcome import Issue, OutcomeError
@@ -43,7 +44,7 @@ class References:
 
     def _found(self, reference: str) -> str:
         rtype, _, condition = reference.partition("?")
-        sought = search_of(rtype, condition)
+        sought = search_of(rtype, condition, self._read)
         places = {f"{one.rtype}/{one.id}" for one in self._read.search(replace(sought, count=2)).matches}
         places |= self._within(sought)
         if len(places) != 1:
@@ -57,11 +58,12 @@ class References:
         criteria = [one for one in sought.criteria if isinstance(one, Criterion)]
         if len(criteria) < len(sought.criteria):
             return set()
-        return {
-            place
-            for place, resource in self._of_type(sought.rtype)
-            if all(matches(resource, one) for one in criteria)
-        }
+        with knowing(sought.catalogue):
+            return {
+                place
+                for place, resource in self._of_type(sought.rtype)
+                if all(matches(resource, one) for one in criteria)
+            }
 
     def _of_type(self, rtype: str) -> list[tuple[str, Resource]]:
         if rtype not in self._parsed:
@@ -77,14 +79,14 @@ class References:
 
 def found(read: Reader, rtype: str, condition: str, count: int = 2) -> list[str]:
     """The `Type/id` of at most `count` resources that a condition finds. Raises OutcomeError if it says nothing."""
-    sought = replace(search_of(rtype, condition), count=count)
+    sought = replace(search_of(rtype, condition, read), count=count)
     return [f"{stored.rtype}/{stored.id}" for stored in read.search(sought).matches]
 
 
-def search_of(rtype: str, condition: str) -> Query:
-    """The search that a condition is. Raises OutcomeError for one that names no parameter with a value."""
+def search_of(rtype: str, condition: str, read: Reader | None = None) -> Query:
+    """The search that a condition is; with a reader also by parameters that its store has beside those of R4. Raises OutcomeError for one that names no parameter with a value."""
     pairs = parse_qsl(condition.removeprefix("?"), keep_blank_values=True)
-    sought = query.parse(rtype, pairs, strict=True)
+    sought = (read.asked if read else query.parse)(rtype, pairs, strict=True)
     if not sought.criteria:
         raise OutcomeError(
             Issue("value", f"A condition on {rtype} must name a search parameter with a value.")

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from careloom.flow.parameters import KIND as PARAMETER
 from careloom.settings import Settings
 from careloom.store import jobs
+from careloom.store.catalogue import progress
 from careloom.store.database import Connection
 from careloom.store.jobs import Job, Step
 from careloom.store.reindex import extent, reindexed
@@ -20,6 +22,10 @@ ROWS = 500
 
 def start(connection: Connection, owner: str, now: datetime) -> str:
     """Ask for all resources to be indexed anew; the id of the job, which may stand already."""
+    for one in progress(connection):
+        if one.is_stuck:
+            jobs.enqueue(connection, PARAMETER, owner, {}, now)
+            break
     for job in jobs.jobs(connection, KIND):
         if job.is_open:
             return job.id

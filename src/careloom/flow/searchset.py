@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import quote_plus, urlencode
 
+from careloom.fhir.clause import building
 from careloom.fhir.outcome import Issue, operation_outcome
 from careloom.fhir.query import Query
 from careloom.fhir.resource import dumps
@@ -29,7 +30,7 @@ def searchset(base: str, rtype: str, pairs: Sequence[tuple[str, str]], query: Qu
     entries = [entry(base, stored, b"match") for stored in page.matches]
     entries += [entry(base, stored, b"include") for stored in page.included]
     if query.ignored:
-        entries.append(_ignored(query.ignored))
+        entries.append(_ignored(query))
     if entries:
         parts.append(b',"entry":[' + b",".join(entries) + b"]")
     parts.append(b"}")
@@ -67,7 +68,18 @@ def entry(base: str, stored: Stored, mode: bytes) -> bytes:
     return b'{"fullUrl":"%b","resource":%b,"search":{"mode":"%b"}}' % (url, stored.body, mode)
 
 
-def _ignored(names: Sequence[str]) -> bytes:
-    text = f"These parameters were not understood and were ignored: {', '.join(name[:60] for name in names)}."
-    issue = Issue("not-supported", text, severity="warning")
-    return dumps({"resource": operation_outcome([issue]), "search": {"mode": "outcome"}})
+def _ignored(query: Query) -> bytes:
+    issues = [
+        Issue(
+            "incomplete",
+            f"{building(name[:60])} It was ignored: the answer is not narrowed by it.",
+            name[:60],
+            "warning",
+        )
+        for name in query.building
+    ]
+    names = [name[:60] for name in query.ignored if name not in query.building]
+    if names:
+        text = f"These parameters were not understood and were ignored: {', '.join(names)}."
+        issues.append(Issue("not-supported", text, severity="warning"))
+    return dumps({"resource": operation_outcome(issues), "search": {"mode": "outcome"}})

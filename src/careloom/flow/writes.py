@@ -21,6 +21,7 @@ from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import Resource, loads
 from careloom.fhir.validate import validate
 from careloom.flow.guides import Demand
+from careloom.flow.parameters import defined
 from careloom.flow.references import References, found
 from careloom.store.actor import Actor, may
 from careloom.store.commit import Committed, Origin, Write, commit
@@ -82,6 +83,7 @@ def written(
     if issues:
         raise OutcomeError(*issues)
     done = _committed(connection, entries, writes, origin)
+    defined(connection, [write for _, write in writes], done, origin.now)
     require_visible(connection, actor, done)
     answers = standing | {index: one for (index, _), one in zip(writes, done, strict=True)}
     for index, twin in plan.twins.items():

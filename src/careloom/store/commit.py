@@ -20,6 +20,7 @@ import psycopg
 
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import Resource
+from careloom.fhir.searchparam import SearchParameter
 from careloom.store.body import kept_of, kept_of_bytes
 from careloom.store.copying import copy_versions
 from careloom.store.database import Connection
@@ -202,12 +203,16 @@ class _Batch:
             is_deleted=not body,
             id=write.resource["id"],
             frame=frame,
-            row=row_of(write.resource, key) if body else _tombstone(before),
+            row=row_of(write.resource, key, self._own(write)) if body else _tombstone(before),
         )
         self._versions.append(version)
         if before:
             self._replaced.append(before.rid)
         return self._answer(write, before, is_changed=True)
+
+    def _own(self, write: Write) -> tuple[SearchParameter, ...]:
+        """The search parameters of its type that R4 does not have."""
+        return self._session.catalogue.written.get(write.resource["resourceType"], ())
 
     def write(self) -> None:
         """Move what is replaced to hist, copy what is new, and say so."""

@@ -29,9 +29,17 @@ from careloom.fhir.queryvalue import (
 )
 from careloom.fhir.searchparam import OF_THE_ROW, SearchParameter, parameters
 from careloom.store.condition import ALWAYS, NEVER, Condition, all_of, any_of, equals, negated, overlaps
-from careloom.store.hashes import code_entry, coding_entry, hash64, salt, system_entry, uri_entry
+from careloom.store.hashes import (
+    code_entry,
+    coding_entry,
+    hash64,
+    presence_entry,
+    salt,
+    system_entry,
+    uri_entry,
+)
 from careloom.store.moment import on_hot_date, on_last_updated, on_other_date
-from careloom.store.resource_type import RESOURCE_TYPES, UNIONS, Columns, columns_of
+from careloom.store.resource_type import RESOURCE_TYPES, UNIONS, Columns, columns_of, is_plain
 from careloom.store.row import STRING_LIMIT, system_hash, unit_hash
 
 HIGHEST = chr(0x10FFFF)
@@ -118,12 +126,27 @@ def _missing(
 
 
 def _present(columns: Columns, stored: Sequence[SearchParameter], row: str, sign: str = "<>") -> Condition:
+    if stored[0].is_own:
+        return _own_present(stored[0], row, sign)
     bits = 0
     for parameter in stored:
         if parameter.id not in columns.bits:
             raise _unsupported(parameter, "missing")
         bits |= columns.bits[parameter.id]
     return Condition(f"{row}.present & %s::bigint {sign} 0", (bits,))
+
+
+def _own_present(parameter: SearchParameter, row: str, sign: str) -> Condition:
+    """The same for a parameter that R4 does not have: there is no bit for it."""
+    table = _TABLES.get(parameter.type)
+    if table is None:
+        found = overlaps(f"{row}.ix", [presence_entry(parameter.id)])
+    else:
+        found = _beside(table, parameter, ALWAYS, row)
+    return found if sign == "<>" else negated(found)
+
+
+_TABLES = {"string": "s_str", "number": "s_qty", "quantity": "s_qty", "date": "s_dat"}
 
 
 def _by_id(
@@ -151,12 +174,13 @@ def _tokens(
 ) -> Condition:
     if modifier == "text":
         return _present(columns, [parameter], row)
+    plain = parameter.id in columns.plain or (parameter.is_own and is_plain(parameter))
     hot: list[int] = []
     entries: list[int] = []
     any_value: list[Condition] = []
     for value in values:
-        coding = None if parameter.id in columns.plain else _coding(parameter.id, value)
-        if parameter.id in columns.plain and isinstance(value, Token) and value.system:
+        coding = None if plain else _coding(parameter.id, value)
+        if plain and isinstance(value, Token) and value.system:
             # No element of this parameter has a system but the one its binding implies, which the parser took off.
             continue
         if coding is not None and parameter.id == columns.code:

@@ -72,6 +72,18 @@ union all
 order by tx, rid limit %(limit)s"""
 
 
+def begun(connection: Connection) -> int:
+    """The number of this transaction: every one that wrote something before it has a lower one (`settled`)."""
+    [(number,)] = fetch(connection, b"select pg_current_xact_id()::text::bigint")
+    return number
+
+
+def settled(connection: Connection, number: int) -> bool:
+    """Whether every transaction with a lower number has ended."""
+    [(oldest,)] = fetch(connection, b"select pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+    return oldest >= number
+
+
 def changes(
     connection: Connection, after: Cursor, limit: int = 500, types: Collection[str] | None = None
 ) -> list[Change]:

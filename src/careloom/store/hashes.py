@@ -67,6 +67,11 @@ def system_entry(parameter: int, system: str) -> int:
     return hash64(f"{parameter}|{system}|")
 
 
+def presence_entry(parameter: int) -> int:
+    """The entry of a parameter that R4 does not have: something was found for it."""
+    return hash64(f"{parameter}?")
+
+
 def uri_entry(parameter: int, uri: str) -> int:
     """The entry of a uri."""
     return hash64(f"{parameter}#{uri}")

@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from careloom.fhir.catalogue import R4_ALONE, knowing
 from careloom.fhir.instant import Span
-from careloom.fhir.query import Query, parse
+from careloom.fhir.outcome import Issue, OutcomeError
+from careloom.fhir.query import Pairs, Query, parse
 from careloom.fhir.resource import Resource
 from careloom.store.actor import Actor
 from careloom.store.compartment import WHOLE, Leaf, Slice, by_reference, members
@@ -24,6 +26,7 @@ from careloom.store.hashes import hash64
 from careloom.store.provenance import provenance_of, version_named
 from careloom.store.resource_type import number_of
 from careloom.store.search import Page, search
+from careloom.store.session import session_of
 from careloom.store.stored import FIELDS, Stored, stored_of
 from careloom.store.visible import versions, visible
 
@@ -128,9 +131,46 @@ class Reader:
         row = self._connection.execute(f"select count(*) from ({sql}) v".encode(), bound).fetchone()
         return row[0] if row else 0
 
+    def asked(
+        self,
+        rtype: str,
+        pairs: Pairs,
+        *,
+        strict: bool,
+        base: str = "",
+        within: tuple[str, str] | None = None,
+    ) -> Query:
+        """A search read by the parameters that this store knows, beside those of R4; else as fhir.query.parse.
+
+        A process goes by the catalogue that it saw last. It looks again before it says that it does not know a name,
+        or uses one that may have left.
+        """
+        session = session_of(self._connection)
+        before = session.catalogue
+        try:
+            with knowing(before):
+                query = parse(rtype, pairs, strict=strict, base=base, within=within)
+        except OutcomeError:
+            if session.current(self._connection) is before:
+                raise
+        else:
+            if not query.ignored and not before.concerns(pairs):
+                # Nothing of the catalogue is used: whatever becomes of it changes no answer.
+                return replace(query, catalogue=R4_ALONE) if before is not R4_ALONE else query
+            if session.current(self._connection) is before:
+                return query
+        with knowing(session.catalogue):
+            return parse(rtype, pairs, strict=strict, base=base, within=within)
+
     def search(self, query: Query) -> Page:
         """One page of a search. Raises OutcomeError(not-supported) for what cannot be answered exactly."""
-        return search(self._connection, self._actor, query)
+        page = search(self._connection, self._actor, query)
+        if query.catalogue.ready and not session_of(self._connection).current(self._connection).holds(
+            query.catalogue
+        ):
+            text = "A search parameter left while the search went on: ask again."
+            raise OutcomeError(Issue("transient", text))
+        return page
 
     def members(self, owner: str, which: Slice = WHOLE, count: int = 1_000) -> Leaf:
         """What belongs to a patient, encounter or other owner of a compartment, itself included."""

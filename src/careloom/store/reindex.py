@@ -14,6 +14,7 @@ from careloom.store.copying import copy_values
 from careloom.store.database import Connection
 from careloom.store.fetch import fetch
 from careloom.store.row import Row, row_of
+from careloom.store.session import session_of
 from careloom.store.stored import FIELDS, stored_of
 
 NEXT = "select rid from res where rid > %s and rid <= %s order by rid limit %s"
@@ -45,7 +46,10 @@ def reindexed(connection: Connection, after: int, upto: int, limit: int) -> tupl
     if not rids:
         return upto, 0
     found = stored_of(connection, fetch(connection, LOCKED.encode(), [rids]))
-    rows = [(stored.seq, row_of(stored.resource(), stored.key)) for stored in found]
+    written = session_of(connection).current(connection).written
+    rows = [
+        (stored.seq, row_of(stored.resource(), stored.key, written.get(stored.rtype, ()))) for stored in found
+    ]
     for table in ("s_str", "s_qty", "s_dat", "s_second"):
         connection.execute(f"delete from {table} where rid = any(%s)".encode(), [[rid for rid, _ in rows]])
     with connection.cursor() as cursor:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from careloom.fhir.extractor import indexed_routes
 from careloom.fhir.facts import facts
 from careloom.fhir.outcome import Issue, OutcomeError
-from careloom.fhir.searchparam import SearchParameter, parameters
+from careloom.fhir.searchparam import SearchParameter, of_r4
 
 _WORDS = """
 Account ActivityDefinition AdverseEvent AllergyIntolerance Appointment AppointmentResponse
@@ -68,7 +68,9 @@ UNIONS: dict[str, dict[str, tuple[str, str]]] = {
 """Parameters that find what two others find: a search asks for both, and nothing is stored for the union."""
 
 
-PLAIN_TYPES = frozenset({"ContactPoint", "boolean", "code", "id", "string", "uri"})
+PLAIN_TYPES = frozenset(
+    {"ContactPoint", "boolean", "code", "id", "string", "uri", "url", "oid", "uuid", "canonical"}
+)
 """Elements that a token finds and that have no system."""
 
 
@@ -107,7 +109,7 @@ def number_of(rtype: str) -> int:
 @cache
 def columns_of(rtype: str) -> Columns:
     """The hot columns of a type; "Resource" (of a search on all types) has none that all types share."""
-    known = parameters(rtype)
+    known = of_r4(rtype)
 
     def id_of(code: str) -> int:
         return known[code].id if code in known else 0
@@ -125,7 +127,7 @@ def columns_of(rtype: str) -> Columns:
         if rtype == "Resource"
         else {known[code].id: 1 << n for n, code in enumerate(sorted(known)[:63])},
         unions=frozenset(map(id_of, UNIONS.get(rtype, ()))),
-        plain=frozenset(parameter.id for parameter in known.values() if _is_plain(parameter)),
+        plain=frozenset(parameter.id for parameter in known.values() if is_plain(parameter)),
     )
 
 
@@ -135,9 +137,15 @@ def _is_date(parameter: SearchParameter | None) -> bool:
 
 def _is_coded(parameter: SearchParameter | None) -> bool:
     """Whether its elements are codings: those of type code (OperationDefinition.code) have no system to hash."""
-    return parameter is not None and parameter.type == "token" and not _is_plain(parameter)
+    return parameter is not None and parameter.type == "token" and not is_plain(parameter)
 
 
-def _is_plain(parameter: SearchParameter) -> bool:
+@cache
+def is_plain(parameter: SearchParameter) -> bool:
+    """Whether no element of this token parameter can have a system.
+
+    >>> is_plain(of_r4("Patient")["gender"])
+    True
+    """
     routes = indexed_routes(parameter.type, parameter.expression) if parameter.type == "token" else []
     return bool(routes) and all(route.type in PLAIN_TYPES for route in routes)

@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 from careloom.fhir.resource import Resource
-from careloom.fhir.searchparam import Indexed, extract
-from careloom.store.hashes import COMPARTMENT_SALT, hash64, salt, token_entries, uri_entry
-from careloom.store.resource_type import Columns, columns_of
+from careloom.fhir.searchparam import FIRST_OWN, Indexed, SearchParameter, extract, extract_by
+from careloom.store.hashes import COMPARTMENT_SALT, hash64, presence_entry, salt, token_entries, uri_entry
+from careloom.store.resource_type import Columns, columns_of, is_plain
 
 STRING_LIMIT = 500
 """Characters of a string that are indexed: a PostgreSQL index row holds at most 2,704 bytes."""
@@ -87,13 +87,30 @@ class Version(NamedTuple):
     row: Row
 
 
-def row_of(resource: Resource, key: int) -> Row:
-    """The row of a resource whose key is `key`."""
+def row_of(resource: Resource, key: int, own: tuple[SearchParameter, ...] = ()) -> Row:
+    """The row of a resource whose key is `key`; `own` are the store's search parameters beside those of R4."""
     rtype: str = resource["resourceType"]
     columns = columns_of(rtype)
     indexed = extract(resource)
     row = Row(is_restricted=_is_restricted(resource), pat=key if rtype == "Patient" else None)
-    _tokens(row, indexed, columns)
+    if own:
+        extract_by(resource, own, indexed)
+    _fill(row, indexed, columns, frozenset(one.id for one in own if is_plain(one)))
+    return row
+
+
+def row_by(resource: Resource, own: tuple[SearchParameter, ...]) -> Row:
+    """What these parameters alone add to the row of a resource: to `ix` and the tables beside."""
+    row = Row()
+    indexed = extract_by(resource, own)
+    _fill(
+        row, indexed, columns_of(resource["resourceType"]), frozenset(one.id for one in own if is_plain(one))
+    )
+    return row
+
+
+def _fill(row: Row, indexed: Indexed, columns: Columns, plain: frozenset[int]) -> None:
+    _tokens(row, indexed, columns, plain)
     _references(row, indexed, columns)
     _dates(row, indexed, columns)
     bits = columns.bits
@@ -112,7 +129,9 @@ def row_of(resource: Resource, key: int) -> Row:
         present |= bits.get(parameter, 0)
         row.ix.add(uri_entry(parameter, uri))
     row.present = present
-    return row
+    # Those of R4 have a bit each; there are no bits for more.
+    found = (*indexed.tokens, *indexed.references, *indexed.uris)
+    row.ix.update(presence_entry(one[0]) for one in found if one[0] >= FIRST_OWN)
 
 
 def tombstone_of(pat: int | None, also: list[int], *, is_restricted: bool) -> Row:
@@ -131,13 +150,14 @@ def system_hash(system: str | None) -> int:
     return ((hash64(system) & 0xFFFF_FFFF) ^ 0x8000_0000) - 0x8000_0000 if system else 0
 
 
-def _tokens(row: Row, indexed: Indexed, columns: Columns) -> None:
+def _tokens(row: Row, indexed: Indexed, columns: Columns, plain: frozenset[int]) -> None:
     bits, hot = columns.bits, columns.code
+    plain = columns.plain | plain if plain else columns.plain
     for parameter, system, code in indexed.tokens:
         if parameter in columns.unions:
             continue
         row.present |= bits.get(parameter, 0)
-        entries = token_entries(parameter, system, code, is_plain=parameter in columns.plain)
+        entries = token_entries(parameter, system, code, is_plain=parameter in plain)
         row.ix.update(entries)
         if parameter == hot and code is not None:
             # entries[1] is the coding with its system: the column answers for it, `ix` need not.

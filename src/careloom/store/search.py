@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import psycopg
 
+from careloom.fhir.catalogue import knowing
 from careloom.fhir.clause import Criterion
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.query import Query, Sort
@@ -54,7 +55,8 @@ def search(connection: Connection, actor: Actor, query: Query) -> Page:
     """One page of what matches and the actor may see. Raises OutcomeError: too-costly or timeout, not-supported."""
     look = Look(connection, actor, time.monotonic() + TIME_LIMIT_S)
     try:
-        return _page(look, query)
+        with knowing(query.catalogue):
+            return _page(look, query)
     except psycopg.errors.QueryCanceled:
         text = "This search took too long: add a parameter that narrows it, or ask for a smaller _count."
         raise OutcomeError(Issue("timeout", text)) from None

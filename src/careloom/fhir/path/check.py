@@ -45,7 +45,12 @@ def check(tree: Node, of: str) -> None:
     >>> from careloom.fhir.path import parse
     >>> check(parse("name.given.length() > 3"), "Patient")
     """
-    _Checker(of).types(tree, frozenset({of}))
+    checked(tree, of)
+
+
+def checked(tree: Node, of: str) -> Types:
+    """The same; the types of what the expression may give, None where that cannot be known."""
+    return _Checker(of).types(tree, frozenset({of}))
 
 
 class _Checker:

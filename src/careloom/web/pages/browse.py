@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from careloom.fhir.facts import resource_types
 from careloom.fhir.outcome import Issue, OutcomeError
-from careloom.fhir.query import Query, parse
+from careloom.fhir.query import Query
 from careloom.fhir.resource import Resource
 from careloom.store.search import Page
 from careloom.store.stored import Stored
@@ -115,8 +115,8 @@ def _found(call: Call, rtype: str, pairs: list[Pair], options: dict[str, str]) -
     asked = [*pairs, ("_count", options.get("_count") or COUNTS[0])]
     asked += [("_total", "accurate")] if "_total" in options else []
     asked += [("_cursor", options["_cursor"])] if options.get("_cursor") else []
-    query = parse(rtype, asked, strict=True)
     with call.reader() as read:
+        query = read.asked(rtype, asked, strict=True)
         answer = read.search(query)
         rows = [_row(call, one, is_included=False) for one in answer.matches]
         rows += [_row(call, one, is_included=True) for one in answer.included]

@@ -20,6 +20,7 @@ from careloom.registry import STATIONS
 from careloom.store import events, outbox
 from careloom.store.aside import Aside, asides
 from careloom.store.backup import last_backup
+from careloom.store.catalogue import Progress, progress
 from careloom.store.health import MOST_COUNTED, Health, Lag, health
 from careloom.store.outbox import Queue
 from careloom.web.call import Call
@@ -77,6 +78,17 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Parameter:
+    """A search parameter that R4 does not have."""
+
+    code: str
+    types: str
+    state: str
+    tone: str
+    far: str
+
+
+@dataclass(frozen=True, slots=True)
 class SetAside:
     """A change that a station could not digest."""
 
@@ -94,6 +106,7 @@ def show(call: Call) -> Response:
         counted = events.counts(connection, call.who) if _may_count(call) else {}
         latest = events.latest(connection, call.who) if _may_count(call) else {}
         waiting_s = events.waiting_s(connection, call.now)
+        parameters = [_parameter(one) for one in progress(connection)]
         set_aside = asides(connection) if call.may("event.read") else []
         queues = outbox.queues(connection) if _may_count(call) else []
     return call.show(
@@ -102,6 +115,7 @@ def show(call: Call) -> Response:
         stations=[_station(name, lag) for name, lag in state.behind.items()],
         sources=_sources(call, counted, latest),
         statuses=[Choice(code, title) for code, (title, _) in STATUSES.items()],
+        parameters=parameters,
         set_aside=[_aside(call, one) for one in set_aside],
         may_browse=call.may("event.read"),
         versions=[
@@ -174,6 +188,13 @@ def _station(name: str, lag: Lag) -> Station:
         state = "behind" if lag.has_run else "has never run: does the engine run?"
         return Station(name, count, since, state, "soon")
     return Station(name, count, since, "working" if lag.changes else "up to date", "good")
+
+
+def _parameter(one: Progress) -> Parameter:
+    definition = one.entry.definition
+    tone = {"ready": "good", "failed": "soon"}.get(one.word, "")
+    far = "" if one.total is None else f"{one.done:,} of {one.total:,} rows"
+    return Parameter(definition.code, ", ".join(base.rtype for base in definition.bases), one.word, tone, far)
 
 
 def _aside(call: Call, one: Aside) -> SetAside:

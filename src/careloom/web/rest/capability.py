@@ -11,11 +11,13 @@ from functools import cache
 from starlette.responses import Response
 
 from careloom import __version__
+from careloom.fhir.catalogue import R4_ALONE, Catalogue
 from careloom.fhir.clause import is_known
 from careloom.fhir.facts import resource_types
 from careloom.fhir.instant import instant
 from careloom.fhir.resource import Resource, dumps
-from careloom.fhir.searchparam import parameters
+from careloom.fhir.searchparam import of_r4
+from careloom.store.session import session_of
 from careloom.web.call import Call
 from careloom.web.errors import FHIR_JSON
 from careloom.web.rest.answer import base_of
@@ -25,11 +27,13 @@ from careloom.web.rest.operation import Operation, operations
 
 def capability(call: Call) -> Response:
     """What this server can do."""
-    return Response(dumps(statement_of(base_of(call), call.now)), media_type=FHIR_JSON)
+    with call.site.database.autocommit() as connection:
+        catalogue = session_of(connection).current(connection)
+    return Response(dumps(statement_of(base_of(call), call.now, catalogue)), media_type=FHIR_JSON)
 
 
-def statement_of(base: str, now: datetime) -> Resource:
-    """The CapabilityStatement of a server at this address."""
+def statement_of(base: str, now: datetime, catalogue: Catalogue = R4_ALONE) -> Resource:
+    """The CapabilityStatement of a server at this address, whose store has these search parameters beside R4's."""
     statement: Resource = {
         "resourceType": "CapabilityStatement",
         "status": "active",
@@ -47,7 +51,7 @@ def statement_of(base: str, now: datetime) -> Resource:
                     "cors": False,
                     "description": "A Bearer token, or the session of a signed-in person.",
                 },
-                "resource": [_of_type(rtype) for rtype in sorted(resource_types())],
+                "resource": [_with_own(_of_type(rtype), catalogue) for rtype in sorted(resource_types())],
                 "interaction": [{"code": code} for code in _interactions()[1]],
                 "operation": [
                     _operation(name) for name, one in operations().items() if "system" in one.levels
@@ -72,7 +76,7 @@ def _interactions() -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 @cache
 def _of_type(rtype: str) -> Resource:
-    known = sorted(parameters(rtype).values(), key=lambda one: one.code)
+    known = sorted(of_r4(rtype).values(), key=lambda one: one.code)
     search = [one for one in known if is_known(rtype, one.code)]
     references = [f"{rtype}:{one.code}" for one in search if one.type == "reference"]
     made: Resource = {
@@ -98,12 +102,23 @@ def _of_type(rtype: str) -> Resource:
     return {name: value for name, value in made.items() if value != []}
 
 
+def _with_own(told: Resource, catalogue: Catalogue) -> Resource:
+    """What is told of a type, with the parameters that R4 does not have."""
+    own = sorted(catalogue.ready.get(told["type"], {}).values(), key=lambda one: one.code)
+    if not own:
+        return told
+    search = [{"name": one.code, "definition": one.url, "type": one.type} for one in own]
+    follows = [f"{one.rtype}:{one.code}" for one in own if one.type == "reference"]
+    more = {"searchParam": [*told["searchParam"], *search]}
+    return {**told, **more, "searchInclude": [*told.get("searchInclude", ()), *follows]}
+
+
 @cache
 def _revincludes() -> dict[str, list[str]]:
     """Type -> the parameters of others that may refer to it."""
     found: dict[str, list[str]] = {}
     for source in sorted(resource_types()):
-        for one in sorted(parameters(source).values(), key=lambda one: one.code):
+        for one in sorted(of_r4(source).values(), key=lambda one: one.code):
             if one.type == "reference" and one.is_indexed:
                 for target in one.targets:
                     found.setdefault(target, []).append(f"{source}:{one.code}")

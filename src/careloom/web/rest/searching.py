@@ -11,7 +11,6 @@ from starlette.responses import Response
 
 from careloom.fhir.facts import resource_types
 from careloom.fhir.outcome import Issue, OutcomeError
-from careloom.fhir.query import parse
 from careloom.flow.searchset import searchset
 from careloom.web.call import Call
 from careloom.web.errors import FHIR_JSON
@@ -40,8 +39,8 @@ def search_compartment(call: Call) -> Response:
 def _search(call: Call, rtype: str, within: tuple[str, str] | None = None) -> Response:
     base, pairs = base_of(call), _pairs(call)
     strict = prefers(call, "handling") == "strict"
-    query = parse(rtype, pairs, strict=strict, base=base, within=within)
     with call.glance() as reader:
+        query = reader.asked(rtype, pairs, strict=strict, base=base, within=within)
         page = reader.search(query)
     names = ",".join(sorted({name for name, _ in pairs if not name.startswith("_cursor")}))[:500]
     call.seen("search-type", rtype, number=len(page.matches), parameters=names)

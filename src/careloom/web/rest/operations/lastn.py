@@ -11,7 +11,6 @@ from dataclasses import replace
 from starlette.responses import Response
 
 from careloom.fhir.outcome import Issue, OutcomeError
-from careloom.fhir.query import parse
 from careloom.fhir.resource import Resource
 from careloom.flow.searchset import searchset
 from careloom.store.read import Reader
@@ -41,8 +40,8 @@ def lastn(call: Call) -> Response:
     if not (most.isascii() and most.isdecimal()) or not int(most[:9]) > 0:
         raise OutcomeError(Issue("value", "max must be a whole number above 0.", "max"))
     base = base_of(call)
-    query = parse("Observation", [*pairs, ("_sort", "-date")], strict=False, base=base)
     with call.reader() as reader:
+        query = reader.asked("Observation", [*pairs, ("_sort", "-date")], strict=False, base=base)
         kept = list(_latest(_found(reader, replace(query, count=1_000)), int(most[:9])))
     call.seen("operation", "Observation", number=len(kept))
     page = Page(kept, [], len(kept), None, query.ignored)
