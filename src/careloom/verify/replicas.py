@@ -1,6 +1,6 @@
-"""replicas: the Synthea bundles over and over, each time as other people: every UUID in them is exchanged.
+"""verify.replicas: the Synthea bundles over and over, each time as other people: every UUID in them is exchanged.
 
-Only ids change, so that what grows with a store is the number of its rows and nothing else.
+Room: verify. Touches: the folder that it is given. Only ids change, so that what grows with a store is the number of its rows and nothing else.
 """
 
 from __future__ import annotations
