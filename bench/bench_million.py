@@ -183,7 +183,7 @@ def asked(home: Path, rounds: int, *, is_hurried: bool) -> dict[str, float]:
                 for process in postgres_of(home):
                     with suppress(ProcessLookupError):
                         os.sched_setscheduler(process.pid, os.SCHED_RR, os.sched_param(10))
-            spent = Spent(home, port)
+            spent = Spent(home)
             times: list[float] = []
             rows = 0
             for _ in range(rounds):
@@ -237,7 +237,7 @@ def kinds(
 class Spent:
     """CPU seconds of the web process and of PostgreSQL from here on."""
 
-    def __init__(self, home: Path, port: int) -> None:
+    def __init__(self, home: Path) -> None:
         self._home = home
         self._web = next(one for one in psutil.Process().children(recursive=True) if "web" in one.cmdline())
         self._before = self._now()
