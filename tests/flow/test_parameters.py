@@ -13,6 +13,7 @@ from careloom.fhir.bundle import Entry
 from careloom.fhir.outcome import OutcomeError
 from careloom.fhir.resource import dumps
 from careloom.flow import parameters, reindexing
+from careloom.flow.guides import NO_DEMAND
 from careloom.flow.job import run_job
 from careloom.flow.writes import written
 from careloom.settings import Settings
@@ -51,7 +52,7 @@ def define(
     entry = Entry(
         0, body=dumps(resource), rtype="SearchParameter", id=code, method="PUT", url=f"SearchParameter/{code}"
     )
-    written(connection, [entry], STATION, ORIGIN)
+    written(connection, [entry], STATION, ORIGIN, NO_DEMAND)
 
 
 def finish(database: Database) -> None:
