@@ -204,13 +204,14 @@ def served(database: Database, tmp_path: Path) -> Iterator[Served]:
 
 
 @contextlib.contextmanager
-def serving(database: Database, settings: Settings) -> Iterator[Served]:
-    """The web server on a free port of loopback, as these settings have it."""
+def serving(database: Database, settings: Settings, roads: Any = None) -> Iterator[Served]:
+    """The web server on a free port of loopback, as these settings have it; `roads` beside its own."""
     from careloom.flow import Flow
+    from careloom.web.routes import ROADS
     from careloom.web.server import Server, app
 
     flow = Flow(database, settings)
-    application = app(settings, database, flow)
+    application = app(settings, database, flow, [*ROADS, *(roads or ())])
     server = Server(application, settings)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import pytest
 
 from careloom.fhir.bundle import Entry
-from careloom.fhir.outcome import OutcomeError
+from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import dumps, loads
 from careloom.flow import Flow
 from careloom.settings import Settings
@@ -168,3 +168,20 @@ def test_a_conditional_reference_may_lead_to_what_the_same_transaction_makes(flo
         flow.transact(bundle(entry(PATIENT), entry(weight)), CLINIC)
     again = entry(PATIENT | {"id": patient.split("/")[1]}, "PUT", patient)
     assert places(flow.transact(bundle(again, entry(weight)), CLINIC))[0] == patient
+
+
+def test_an_entry_of_a_batch_that_fails_on_our_side_leaves_the_others_their_answers_and_a_line(
+    flow: Flow, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def answer(entry: Entry, _connection: Connection) -> bytes:
+        if entry.url == "Patient/slip":
+            raise LookupError("Zyzzyva")
+        raise OutcomeError(Issue("timeout", "Zyzzyva took too long."))
+
+    gets = [{"request": {"method": "GET", "url": f"Patient/{name}"}} for name in ("slip", "slow")]
+    told = loads(flow.transact(bundle(entry(PATIENT), *gets, kind="batch"), CLINIC, answer=answer))
+    assert [one["response"]["status"][:3] for one in told["entry"]] == ["201", "500", "503"]
+    lines = "".join(capsys.readouterr())
+    assert "entry_failed" in lines
+    assert "entry_not_served" in lines
+    assert "zyzzyva" not in lines.lower()

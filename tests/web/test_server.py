@@ -5,12 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from starlette.responses import Response
 
+from careloom.fhir.outcome import Issue, OutcomeError
+from careloom.settings import Settings
 from careloom.store.accounts import DEMO_PASSWORD, create_token
+from careloom.store.database import Database
+from careloom.web.call import Call
+from careloom.web.road import PUBLIC, Road
 from careloom.web.routes import ROADS
 
 HTML = {"accept": "text/html"}
@@ -162,3 +169,28 @@ def test_the_live_stream_begins_at_once_and_beats(served: Any) -> None:
             beats += line == "event: beat"
             if beats == 2:
                 break
+
+
+def test_a_refusal_that_is_no_fault_of_the_client_leaves_a_line_without_words(
+    database: Database, serving: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def failing(call: Call) -> Response:
+        raise OutcomeError(Issue(call.parts["code"], "Zyzzyva stands in the way.", "Patient.name"))
+
+    roads = [
+        Road(path="/fhir/x/y/z/{code}", right=PUBLIC, answer=failing, speaks="fhir"),
+        Road(path="/y/{code}", right=PUBLIC, answer=failing, speaks="outcome"),
+    ]
+    settings = Settings(home=tmp_path, port=0)
+    with serving(database, settings, roads) as opened, httpx.Client(base_url=opened.url) as client:
+        for path in ("/fhir/x/y/z", "/y"):
+            assert client.get(f"{path}/not-found").status_code == 404
+            assert "request_not_served" not in "".join(capsys.readouterr())
+            for code, status in (("timeout", 503), ("exception", 500), ("no-store", 507)):
+                assert client.get(f"{path}/{code}").status_code == status
+                told = "".join(capsys.readouterr())
+                [line] = [line for line in told.splitlines() if "request_not_served" in line]
+                assert f"status={status}" in line
+                assert code in line
+                assert "failing" in line or "/y/{code}" in line
+                assert "zyzzyva" not in told.lower()

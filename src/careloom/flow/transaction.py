@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+import structlog
 from msgspec import structs
 
 from careloom.fhir import bundle as bundles
@@ -18,13 +19,17 @@ from careloom.flow.guides import Demand
 from careloom.flow.interaction import AGENT, Desk
 from careloom.flow.retry import retried
 from careloom.flow.writes import written
+from careloom.logs import place_of
 from careloom.store import events
 from careloom.store.actor import Actor
 from careloom.store.audit import Access, record
 from careloom.store.commit import Committed, Origin
-from careloom.store.database import Connection
+from careloom.store.database import Connection, is_transient
 from careloom.store.event import Arrival
 
+log = structlog.get_logger(__name__)
+
+OUR_FAULT = 500
 LIMIT = 100_000
 """Entries that one bundle may have."""
 
@@ -121,7 +126,17 @@ def _one_of_batch(desk: Desk, entry: Entry, origin: Origin, answer: Answer) -> d
     try:
         return retried(once)
     except OutcomeError as error:
+        if status_of(error.issues) >= OUR_FAULT:
+            codes = ",".join(sorted({issue.code for issue in error.issues}))
+            log.warning("entry_not_served", method=entry.method, codes=codes, error=place_of(error))
         return dict(_refused({entry.index: error.issues}))
+    except Exception as error:
+        if is_transient(error):
+            raise
+        # One entry must not take from the others the answers to what they did.
+        log.error("entry_failed", method=entry.method, error=place_of(error))  # noqa: TRY400 - a traceback may hold values
+        issue = Issue("exception", f"careloom could not do this entry ({type(error).__name__}).")
+        return dict(_refused({entry.index: (issue,)}))
 
 
 def _refused(faults: Mapping[int, Sequence[Issue]]) -> Iterator[tuple[int, bytes]]:

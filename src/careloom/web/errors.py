@@ -1,6 +1,6 @@
 """web.errors: what went wrong, as an answer of HTTP; the status of an issue code stands in fhir.outcome.
 
-Room: web. May import: fhir. Standard: https://hl7.org/fhir/R4/http.html#Status-Codes and
+Room: web. May import: fhir, logs. Standard: https://hl7.org/fhir/R4/http.html#Status-Codes and
 https://hl7.org/fhir/R4/valueset-issue-type.html
 """
 
@@ -8,10 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import structlog
 from starlette.responses import Response
 
-from careloom.fhir.outcome import Issue, operation_outcome, status_of
+from careloom.fhir.outcome import Issue, OutcomeError, operation_outcome, status_of
 from careloom.fhir.resource import dumps
+from careloom.logs import place_of
+
+log = structlog.get_logger(__name__)
+
+OUR_FAULT = 500
+"""The first status that says so."""
 
 FHIR_JSON = "application/fhir+json; charset=utf-8"
 
@@ -23,6 +30,14 @@ def outcome(issues: Sequence[Issue], status: int = 0) -> Response:
     if code == 401:  # noqa: PLR2004 (RFC 9110, 11.6.1: a 401 names its scheme)
         answer.headers["WWW-Authenticate"] = 'Bearer realm="careloom"'
     return answer
+
+
+def noted(error: OutcomeError, where: str) -> None:
+    """Leave a line in the log where it is not the client's fault: what kind it is and where it arose, never its words."""
+    status = status_of(error.issues)
+    if status >= OUR_FAULT:
+        codes = ",".join(sorted({issue.code for issue in error.issues}))
+        log.warning("request_not_served", where=where, status=status, codes=codes, error=place_of(error))
 
 
 TITLES = {

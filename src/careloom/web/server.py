@@ -36,7 +36,7 @@ from careloom.web import auth
 from careloom.web.assets import static
 from careloom.web.call import Call, Site
 from careloom.web.crew import Crew
-from careloom.web.errors import outcome, title_of
+from careloom.web.errors import noted, outcome, title_of
 from careloom.web.live import Live
 from careloom.web.pace import Pace, kind_of
 from careloom.web.packing import MAX_BODY, unpacked
@@ -161,6 +161,7 @@ def _endpoint(site: Site, road: Road, crew: Crew, pace: Pace) -> Endpoint:
             has_body = request.method in {"POST", "PUT", "PATCH"}
             body = unpacked(await _body(request), request.headers) if has_body else b""
         except OutcomeError as error:
+            noted(error, road.path)
             # A packing that is not known is an unsupported media type (RFC 9110, 15.5.16).
             return outcome(error.issues, 415 if error.issues[0].code == "not-supported" else 0)
         except ClientDisconnect:
@@ -216,6 +217,7 @@ def _walk(
         auth.admit(call, road.right)
         return negotiated(road.answer, call) if road.speaks == "fhir" else road.answer(call)
     except OutcomeError as error:
+        noted(error, road.path)
         return _refusal(call or _call(site, request, body, is_recognised=False), road.speaks, error.issues)
     except Slow:
         raise

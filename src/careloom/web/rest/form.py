@@ -21,7 +21,7 @@ from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import Resource, dumps, loads
 from careloom.fhir.summary import summarised, with_elements
 from careloom.web.call import Call
-from careloom.web.errors import FHIR_JSON, outcome
+from careloom.web.errors import FHIR_JSON, noted, outcome
 
 Kind = Literal["json", "xml"]
 
@@ -107,6 +107,7 @@ def negotiated(answer: Handler, call: Call) -> Response:
             return in_form(outcome([Issue("not-supported", text)], 415), form)
         return in_form(answer(taken), form)
     except OutcomeError as error:
+        noted(error, f"{answer.__module__}.{answer.__qualname__}")
         return in_form(outcome(error.issues), replace(form, summary="", elements=()))
 
 
