@@ -1,0 +1,120 @@
+"""lake.engine: a compiled view run on DuckDB: rows, batches, or a file, and what goes wrong said as an outcome.
+
+Room: lake. May import: lake, duckdb, pyarrow.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import duckdb
+import pyarrow as pa
+
+from careloom.fhir.outcome import Issue, OutcomeError
+from careloom.fhir.resource import Resource
+from careloom.lake.row import to_row, to_table
+from careloom.lake.view.fault import MARK
+from careloom.lake.view.statement import Statement
+
+Format = Literal["csv", "ndjson", "parquet"]
+FORMATS: tuple[Format, ...] = ("csv", "ndjson", "parquet")
+
+_COPY: dict[Format, str] = {
+    "csv": "FORMAT csv, HEADER true",
+    "ndjson": "FORMAT json",
+    "parquet": "FORMAT parquet, COMPRESSION zstd",
+}
+
+
+def connect(*, threads: int = 0, memory: str = "") -> duckdb.DuckDBPyConnection:
+    """A DuckDB of its own, in memory; it spills to disk when `memory` ("2GB") is used up."""
+    options: dict[str, Any] = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+    if threads:
+        options["threads"] = threads
+    if memory:
+        options["memory_limit"] = memory
+    return duckdb.connect(config=options)
+
+
+def tables_of(resources: Iterable[Resource]) -> dict[str, pa.Table]:
+    """Resources as the tables of their types."""
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for resource in resources:
+        rows.setdefault(str(resource.get("resourceType")), []).append(to_row(resource))
+    return {kind: to_table(found, kind) for kind, found in rows.items()}
+
+
+def run(
+    connection: duckdb.DuckDBPyConnection, statement: Statement, source: str | pa.Table = ""
+) -> list[dict[str, Any]]:
+    """The rows of a view, all at once. `source`: an Arrow table, or what stands behind FROM."""
+    with _asked(connection, statement, source) as sql, outcomes():
+        cursor = connection.execute(sql)
+        return [dict(zip(statement.columns, row, strict=True)) for row in cursor.fetchall()]
+
+
+def batches(
+    connection: duckdb.DuckDBPyConnection, statement: Statement, source: str | pa.Table = "", rows: int = 50_000
+) -> Iterator[pa.RecordBatch]:
+    """The rows of a view in batches; no more than a few are in memory."""
+    with _asked(connection, statement, source) as sql, outcomes():
+        yield from connection.execute(sql).to_arrow_reader(rows)
+
+
+def write(
+    connection: duckdb.DuckDBPyConnection,
+    statement: Statement,
+    path: Path | str,
+    form: Format,
+    source: str | pa.Table = "",
+) -> int:
+    """Write the rows of a view to a file as they come; how many there were."""
+    with _asked(connection, statement, source) as sql, outcomes():
+        found = connection.execute(f"COPY ({sql}) TO {quoted(str(path))} ({_COPY[form]})").fetchone()
+    return int(found[0]) if found else 0
+
+
+def quoted(text: str) -> str:
+    """A text as a literal of SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+@contextlib.contextmanager
+def _asked(
+    connection: duckdb.DuckDBPyConnection, statement: Statement, source: str | pa.Table
+) -> Iterator[str]:
+    """The SQL over a source; an Arrow table is known by a name while it is read."""
+    if isinstance(source, str):
+        yield statement.sql("duckdb", source)
+        return
+    connection.register("careloom_source", source)
+    try:
+        yield statement.sql("duckdb", "careloom_source")
+    finally:
+        connection.unregister("careloom_source")
+
+
+@contextlib.contextmanager
+def outcomes() -> Iterator[None]:
+    """Errors of DuckDB as OutcomeError; what a view itself complains of keeps its words.
+
+    An engine's own message may hold a value of a row, so only its kind is told.
+    """
+    try:
+        yield
+    except duckdb.Error as error:
+        raise outcome_of(str(error), type(error).__name__) from None
+
+
+def outcome_of(message: str, kind: str) -> OutcomeError:
+    """What an engine says, without values of rows."""
+    complaint = re.search(re.escape(MARK) + r"([^\n]*)", message)
+    if complaint is None:
+        return OutcomeError(Issue("processing", f"The query stopped: {kind}."))
+    place, _, text = complaint[1].rpartition(": ") if complaint[1].startswith("ViewDefinition.") else ("", "", complaint[1])
+    return OutcomeError(Issue("processing", text, place))
+

@@ -1,0 +1,75 @@
+"""lake.spark: the same views and tables where one machine is not enough: Spark, if it is installed.
+
+Room: lake. May import: lake, pyarrow, pyspark (the extra `spark`; it needs Java 17).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from careloom.lake.engine import outcome_of
+from careloom.lake.view.statement import Statement
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+def absent() -> str:
+    """Why Spark cannot be used here; "" if it can."""
+    if importlib.util.find_spec("pyspark") is None:
+        return "PySpark is not installed: pip install 'careloom[spark]'"
+    return "" if shutil.which("java") else "There is no Java: Spark needs version 17"
+
+
+def session(*, cores: int = 2, memory: str = "2g") -> SparkSession:
+    """A local session; times are UTC, as everywhere in careloom."""
+    from pyspark.sql import SparkSession as Builder
+
+    builder: Any = Builder.builder
+    options = {
+        "spark.driver.memory": memory,
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.host": "127.0.0.1",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.sql.session.timeZone": "UTC",
+        # A view with `repeat` is a query with a level for each level of the data.
+        "spark.sql.analyzer.maxIterations": "1000",
+        "spark.sql.optimizer.maxIterations": "1000",
+        "spark.sql.shuffle.partitions": str(cores),
+    }
+    builder = builder.master(f"local[{cores}]").appName("careloom")
+    for name, value in options.items():
+        builder = builder.config(name, value)
+    found = builder.getOrCreate()
+    found.sparkContext.setLogLevel("OFF")
+    return found
+
+
+def open_tables(spark: SparkSession, tables: dict[str, pa.Table], folder: Path) -> None:
+    """Make Arrow tables known to Spark under the names of their types, by way of Parquet files in a folder."""
+    for kind, table in tables.items():
+        path = folder / f"{kind}.parquet"
+        pq.write_table(table, path)
+        spark.read.parquet(str(path)).createOrReplaceTempView(kind)
+
+
+def run(spark: SparkSession, statement: Statement, source: str = "") -> list[dict[str, Any]]:
+    """The rows of a view, all at once. `source` is what stands behind FROM, by default the type's own table."""
+    from pyspark.errors import PySparkException
+
+    try:
+        return [row.asDict() for row in spark.sql(statement.sql("spark", source)).collect()]
+    except PySparkException as error:
+        raise outcome_of(str(error), type(error).__name__) from None
+    except Exception as error:
+        # What raise_error says while rows are read comes as an error of the bridge to Java.
+        if type(error).__module__.startswith("py4j"):
+            raise outcome_of(str(error), type(error).__name__) from None
+        raise
