@@ -61,6 +61,8 @@ CHECKS: dict[str, str] = {
     "search-oracle": "careloom.verify.search_oracle:check",
     "patch": "careloom.verify.patch:check",
     "snapshots": "careloom.verify.snapshots:check",
+    "sql-on-fhir": "careloom.verify.sql_on_fhir:check",
+    "sql-on-fhir-spark": "careloom.verify.sql_on_fhir:check_spark",
     "us-core-examples": "careloom.verify.us_core_examples:check",
     "registers": "careloom.verify.identity:register_figures",
     "v2-agreement": "careloom.verify.v2_agreement:check",

@@ -58,7 +58,10 @@ def run(
 
 
 def batches(
-    connection: duckdb.DuckDBPyConnection, statement: Statement, source: str | pa.Table = "", rows: int = 50_000
+    connection: duckdb.DuckDBPyConnection,
+    statement: Statement,
+    source: str | pa.Table = "",
+    rows: int = 50_000,
 ) -> Iterator[pa.RecordBatch]:
     """The rows of a view in batches; no more than a few are in memory."""
     with _asked(connection, statement, source) as sql, outcomes():
@@ -115,6 +118,9 @@ def outcome_of(message: str, kind: str) -> OutcomeError:
     complaint = re.search(re.escape(MARK) + r"([^\n]*)", message)
     if complaint is None:
         return OutcomeError(Issue("processing", f"The query stopped: {kind}."))
-    place, _, text = complaint[1].rpartition(": ") if complaint[1].startswith("ViewDefinition.") else ("", "", complaint[1])
+    place, _, text = (
+        complaint[1].rpartition(": ")
+        if complaint[1].startswith("ViewDefinition.")
+        else ("", "", complaint[1])
+    )
     return OutcomeError(Issue("processing", text, place))
-

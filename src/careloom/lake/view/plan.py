@@ -254,11 +254,13 @@ class _Planner:
         into: Context,
         columns: dict[str, str],
     ) -> None:
-        kept, rest = levels[:self._deepest], levels[self._deepest:]
+        kept, rest = levels[: self._deepest], levels[self._deepest :]
         every: Sql = fn("concat lists", *map(Slot, kept)) if len(kept) > 1 else Slot(kept[0])
         every = fn("sorted", every)
         for level in rest:
-            stopped = fn("fail", Constant(f"repeat: an element is deeper than {self._deepest}."), _proof(level))
+            stopped = fn(
+                "fail", Constant(f"repeat: an element is deeper than {self._deepest}."), _proof(level)
+            )
             every = when(fn("not empty", Slot(level)), stopped, every)
         name, element, index = (f"{letter}{next(self._numbers)}" for letter in "lei")
         into.steps.append(Compute(name, every, tuple(levels)))
