@@ -3,11 +3,13 @@
 Room: lake. May import: lake, duckdb, pyarrow.
 """
 
+# pyright: reportUnknownParameterType=false - pyarrow has no types
+
 from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -65,7 +67,7 @@ def batches(
 ) -> Iterator[pa.RecordBatch]:
     """The rows of a view in batches; no more than a few are in memory."""
     with _asked(connection, statement, source) as sql, outcomes():
-        yield from connection.execute(sql).to_arrow_reader(rows)
+        yield from connection.sql(sql).to_arrow_reader(rows)
 
 
 def write(
@@ -89,7 +91,7 @@ def quoted(text: str) -> str:
 @contextlib.contextmanager
 def _asked(
     connection: duckdb.DuckDBPyConnection, statement: Statement, source: str | pa.Table
-) -> Iterator[str]:
+) -> Generator[str]:
     """The SQL over a source; an Arrow table is known by a name while it is read."""
     if isinstance(source, str):
         yield statement.sql("duckdb", source)
@@ -102,7 +104,7 @@ def _asked(
 
 
 @contextlib.contextmanager
-def outcomes() -> Iterator[None]:
+def outcomes() -> Generator[None]:
     """Errors of DuckDB as OutcomeError; what a view itself complains of keeps its words.
 
     An engine's own message may hold a value of a row, so only its kind is told.

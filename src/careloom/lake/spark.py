@@ -3,6 +3,8 @@
 Room: lake. May import: lake, pyarrow, pyspark (the extra `spark`; it needs Java 17).
 """
 
+# pyright: reportUnknownParameterType=false - pyarrow has no types
+
 from __future__ import annotations
 
 import importlib.util

@@ -7,7 +7,7 @@ laid into the tables of the lake, and views run on those tables, as they do in u
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -71,7 +71,7 @@ def results(folder: Path, tables: Open) -> Iterator[Result]:
 
 
 @contextmanager
-def on_duckdb() -> Iterator[Open]:
+def on_duckdb() -> Generator[Open]:
     """Tables in the memory of DuckDB."""
 
     def tables(resources: list[dict[str, Any]]) -> Run:
@@ -88,7 +88,7 @@ def on_duckdb() -> Iterator[Open]:
 
 
 @contextmanager
-def on_spark() -> Iterator[Open]:
+def on_spark() -> Generator[Open]:
     """Tables as Parquet files that Spark reads."""
     session = spark.session()
     with tempfile.TemporaryDirectory() as folder:
@@ -119,7 +119,7 @@ def fault(test: dict[str, Any], run: Run) -> str:
         return "an error was expected"
     if "expectCount" in test:
         return "" if len(rows) == test["expectCount"] else f"{len(rows)} rows"
-    expected = [_row({name: None for name in statement.columns} | row) for row in test["expect"]]
+    expected = [_row(dict.fromkeys(statement.columns) | row) for row in test["expect"]]
     if sorted(map(_row, rows)) != sorted(expected):
         return "other rows than expected"
     columns = test.get("expectColumns", list(statement.columns))
