@@ -3,7 +3,8 @@
 Room: lake. May import: lake, duckdb, pyarrow.
 """
 
-# pyright: reportUnknownParameterType=false - pyarrow has no types
+# pyarrow has no types.
+# pyright: reportUnknownParameterType=false
 
 from __future__ import annotations
 

@@ -3,7 +3,8 @@
 Room: lake. May import: lake, pyarrow, pyspark (the extra `spark`; it needs Java 17).
 """
 
-# pyright: reportUnknownParameterType=false - pyarrow has no types
+# pyarrow has no types.
+# pyright: reportUnknownParameterType=false
 
 from __future__ import annotations
 
