@@ -110,6 +110,20 @@ class OutcomeError(Exception):
         super().__init__(" ".join(issue.text for issue in issues))
 
 
+NUL = "\0"
+
+
+def refuse_nul(*texts: str) -> None:
+    """Raise OutcomeError(value) for a text with U+0000, which no string of FHIR holds and no store keeps.
+
+    Asked where texts come in that no validator sees: addresses, conditions, parameters, forms.
+
+    >>> refuse_nul("a", "b")
+    """
+    if any(NUL in text for text in texts):
+        raise OutcomeError(Issue("value", "The character U+0000 stands in no text of FHIR."))
+
+
 def status_of(issues: Sequence[Issue]) -> int:
     """The HTTP status of what went wrong: the first error decides.
 

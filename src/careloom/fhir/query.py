@@ -22,7 +22,7 @@ from careloom.fhir.clause import (
 )
 from careloom.fhir.facts import facts, resource_types
 from careloom.fhir.filter import filter_of
-from careloom.fhir.outcome import Issue, OutcomeError
+from careloom.fhir.outcome import Issue, OutcomeError, refuse_nul
 from careloom.fhir.queryvalue import refused
 from careloom.fhir.searchparam import SearchParameter, parameters
 
@@ -89,6 +89,7 @@ def parse(
     >>> query.criteria[0].parameter.code, query.count, query.ignored
     ('name', 5, ('shoe',))
     """
+    refuse_nul(*(part for pair in pairs for part in pair))
     if rtype == "Resource":
         types = _types(pairs, within)
         if len(types) == 1:

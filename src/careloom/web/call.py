@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from careloom.fhir.outcome import Issue, OutcomeError
+from careloom.fhir.outcome import Issue, OutcomeError, refuse_nul
 from careloom.settings import Settings
 from careloom.store.actor import Actor, may
 from careloom.store.audit import Access, AuditBuffer, Interaction
@@ -139,7 +139,9 @@ class Call:
 
     def form(self) -> dict[str, str]:
         """The posted form (application/x-www-form-urlencoded)."""
-        return dict(parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True))
+        pairs = parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True)
+        refuse_nul(*(part for pair in pairs for part in pair))
+        return dict(pairs)
 
     def may(self, right: str) -> bool:
         """True if the signed-in actor holds the right, or one of several with | between."""

@@ -26,7 +26,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route, compile_path
 
-from careloom.fhir.outcome import Issue, IssueCode, OutcomeError, status_of
+from careloom.fhir.outcome import Issue, IssueCode, OutcomeError, refuse_nul, status_of
 from careloom.logs import place_of
 from careloom.settings import Settings
 from careloom.store.audit import AuditBuffer
@@ -156,6 +156,7 @@ def serve(settings: Settings, database: Database, flow: Flow) -> None:
 def _endpoint(site: Site, road: Road, crew: Crew, pace: Pace) -> Endpoint:
     async def answer(request: Request) -> Response:
         try:
+            refuse_nul(request.scope["path"], "\0" if b"%00" in request.scope["query_string"] else "")
             if road.before is not None:
                 return await _spooled(site, road, road.before, crew, request)
             has_body = request.method in {"POST", "PUT", "PATCH"}

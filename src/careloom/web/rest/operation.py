@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal
 
-from careloom.fhir.outcome import Issue, OutcomeError
+from careloom.fhir.outcome import Issue, OutcomeError, refuse_nul
 from careloom.fhir.resource import Resource, loads
 from careloom.registry import OPERATIONS, load
 from careloom.web.call import Call
@@ -105,6 +105,7 @@ def parameters_of(call: Call) -> Parameters:
         values.setdefault(str(one.get("name", "")), []).extend(
             v for k, v in one.items() if k.startswith("value")
         )
+    refuse_nul(*(one for several in values.values() for one in several if isinstance(one, str)))
     return Parameters(values, resource)
 
 

@@ -17,7 +17,7 @@ from starlette.routing import compile_path
 
 from careloom.fhir.bundle import Entry
 from careloom.fhir.instant import instant
-from careloom.fhir.outcome import Issue, OutcomeError
+from careloom.fhir.outcome import Issue, OutcomeError, refuse_nul
 from careloom.fhir.resource import dumps
 from careloom.store.database import Connection
 from careloom.web.call import Call
@@ -42,6 +42,7 @@ def _within(call: Call, entry: Entry, connection: Connection) -> Response:
     """The answer to one entry that reads or operates, in the transaction of the bundle."""
     path, _, query = entry.url.partition("?")
     path = f"/fhir/{unquote(path)}".rstrip("/")
+    refuse_nul(path, unquote(query))
     road, parts = _road(path, entry.method)
     if "/$" in path and "GET" not in road.methods:
         # It would commit by itself, whatever became of the bundle.
