@@ -5,7 +5,9 @@ Room: cli.
 
 from __future__ import annotations
 
+import signal
 import sys
+from types import FrameType
 
 import click
 
@@ -32,8 +34,14 @@ def verify(names: tuple[str, ...], *, only_list: bool, as_json: bool) -> None:
         for name in sorted(CHECKS):
             click.echo(name)
         return
+    # What a check has started is ended by whoever started it, also when this process is told to end.
+    signal.signal(signal.SIGTERM, _end)
     holds = True
     for figure in run.figures(settings_from(), names):
         click.echo(run.json_line(figure) if as_json else run.line(figure))
         holds = holds and figure.ok
     sys.exit(0 if holds else 1)
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    sys.exit(128 + number)
