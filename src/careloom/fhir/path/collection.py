@@ -10,7 +10,7 @@ from typing import Any
 
 from careloom.fhir.path.arguments import EMPTY, FALSE, TRUE, boolean, integer, truth
 from careloom.fhir.path.env import Env
-from careloom.fhir.path.equality import contains, distinct, order
+from careloom.fhir.path.equality import contains, distinct, order, weight
 from careloom.fhir.path.fault import execution_error
 from careloom.fhir.path.function import Compile, Eval, Source, function, special
 from careloom.fhir.path.tree import Call, Polarity
@@ -68,7 +68,7 @@ def any_false(_env: Env, items: Collection) -> Collection:
 
 
 def _is_subset(env: Env, one: Collection, other: Collection) -> Collection:
-    env.spend(len(one) * len(other))
+    env.spend((len(one) + weight(one)) * len(other))
     return truth(all(contains(other, item) for item in one))
 
 
@@ -89,7 +89,7 @@ def distinct_(env: Env, items: Collection) -> Collection:
     """The items without repetitions."""
     # Texts are found in a set; only what is no text is compared with each other one.
     others = sum(type(system(item)) is not str for item in items)
-    env.spend(len(items) + others**2 // 2)
+    env.spend(len(items) + (others + weight(items)) * others // 2)
     return distinct(items)
 
 
@@ -142,14 +142,14 @@ def take(_env: Env, items: Collection, count: Collection) -> Collection:
 @function(1, is_selection=True)
 def intersect(env: Env, items: Collection, other: Collection) -> Collection:
     """The items that are among the others too, once each."""
-    env.spend(len(items) * (len(items) + len(other)))
+    env.spend((len(items) + weight(items)) * (len(items) + len(other)))
     return distinct([item for item in items if contains(other, item)])
 
 
 @function(1, is_selection=True)
 def exclude(env: Env, items: Collection, other: Collection) -> Collection:
     """The items that are not among the others."""
-    env.spend(len(items) * len(other))
+    env.spend((len(items) + weight(items)) * len(other))
     return [item for item in items if not contains(other, item)]
 
 

@@ -22,6 +22,9 @@ MAX_STEPS = 1_000_000
 MAX_TEXT = 1_000_000
 """Characters of a text that an expression may put together."""
 
+CHARACTERS = 256
+"""So many characters of a text that is gone through or put together are one step."""
+
 REGEX_SECONDS = 0.5
 """Time that all the regular expressions of one evaluation may take together."""
 

@@ -115,6 +115,7 @@ def repeat(call: Call, source: Source, compiled: Compile, _want: Want) -> Eval:
         while level:
             env.spend(len(level))
             fresh = [inner for item in level for inner in projection(env, [item])]
+            env.spend(len(fresh))
             level = [item for item in fresh if _is_new(env, item, found, seen)]
         return found
 

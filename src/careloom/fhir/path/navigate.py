@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from careloom.fhir.path.straight import Straight, add, straight_way
+from careloom.fhir.path.straight import FEW, Spend, Straight, add, straight_way
 from careloom.fhir.path.types import (
     PRIMITIVES,
     RESOURCE_TYPE,
@@ -94,7 +94,7 @@ def chain(names: tuple[str, ...], want: Want = Want.NODES, *, is_start: bool = T
         ways[kind] = None if found is None else (found[0], walks[found[1] :])
         return ways[kind]
 
-    def walk(_env: Any, items: Collection) -> Collection:
+    def walk(env: Any, items: Collection) -> Collection:
         if items and type(items[0]) is Node:
             kind = items[0].type
             found = ways[kind] if kind in ways else way(kind)
@@ -102,22 +102,26 @@ def chain(names: tuple[str, ...], want: Want = Want.NODES, *, is_start: bool = T
                 straight, rest = found
                 try:
                     if len(items) == 1:
-                        there = straight(items[0].value)
+                        there = straight(items[0].value, env.spend)
                     elif all(type(item) is Node and item.type == kind for item in items):
-                        there = [inner for item in items for inner in straight(item.value)]
+                        there = [inner for item in items for inner in straight(item.value, env.spend)]
                     else:
-                        return _stepwise(walks, items)
+                        return _stepwise(walks, items, env.spend)
                 except (AttributeError, TypeError):
-                    return _stepwise(walks, items)  # the JSON is not of the shape that R4 asks for
-                return _stepwise(rest, there) if rest else there
-        return _stepwise(walks, items)
+                    return _stepwise(walks, items, env.spend)  # the JSON is not of the shape that R4 asks for
+                if len(there) > FEW:
+                    env.spend(len(there) // FEW)
+                return _stepwise(rest, there, env.spend) if rest else there
+        return _stepwise(walks, items, env.spend)
 
     return walk
 
 
-def _stepwise(walks: list[Walk], items: Collection) -> Collection:
+def _stepwise(walks: list[Walk], items: Collection, spend: Spend) -> Collection:
     for one in walks:
         items = one(items)
+        if len(items) > FEW:
+            spend(len(items))
     return items
 
 

@@ -10,17 +10,24 @@ from typing import Any
 from careloom.fhir.path import collection
 from careloom.fhir.path.arguments import EMPTY, FALSE, TRUE, boolean, is_valueless, truth
 from careloom.fhir.path.arithmetic import calculated
-from careloom.fhir.path.env import Env
-from careloom.fhir.path.equality import all_equal, all_equivalent, contains, equal, order
+from careloom.fhir.path.env import CHARACTERS, Env
+from careloom.fhir.path.equality import all_equal, all_equivalent, contains, equal, order, weight
 from careloom.fhir.path.fault import execution_error
 from careloom.fhir.path.function import Constant, Eval
 from careloom.fhir.path.navigate import plain_text
 from careloom.fhir.path.value import Collection, system
+from careloom.fhir.path.value import Node as Item
 
 
 def _math(operator: str) -> Any:
     def build(left: Eval, right: Eval) -> Eval:
-        return lambda env, this: calculated(operator, left(env, this), right(env, this))
+        def run(env: Env, this: Collection) -> Collection:
+            found = calculated(operator, left(env, this), right(env, this))
+            if found and type(found[0]) is str:
+                env.spend(len(found[0]) // CHARACTERS)
+            return found
+
+        return run
 
     return build
 
@@ -34,6 +41,8 @@ def _equality(*, is_negated: bool) -> Any:
             one, other = left(env, this), right(env, this)
             if not one or not other:
                 return EMPTY
+            if type(one[0]) is Item:
+                env.spend(weight(one))
             same = equal(one[0], other[0]) if len(one) == len(other) == 1 else all_equal(one, other)
             return EMPTY if same is None else TRUE if same != is_negated else FALSE
 
@@ -80,7 +89,7 @@ def _equivalence(*, is_negated: bool) -> Any:
     def build(left: Eval, right: Eval) -> Eval:
         def run(env: Env, this: Collection) -> Collection:
             one, other = left(env, this), right(env, this)
-            env.spend(len(one) * len(other))
+            env.spend((len(one) + weight(one)) * len(other))
             return truth(all_equivalent(one, other) != is_negated)
 
         return run
@@ -111,7 +120,7 @@ def _in(left: Eval, right: Eval) -> Eval:
             return EMPTY
         if len(wanted) > 1:
             raise execution_error("'in' and 'contains' look for one item, and there are several")
-        env.spend(len(items))
+        env.spend(len(items) + (weight(items) if type(wanted[0]) is Item else 0))
         return TRUE if contains(items, wanted[0]) else FALSE
 
     return run

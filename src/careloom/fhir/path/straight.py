@@ -13,8 +13,14 @@ from typing import Any
 from careloom.fhir.path.types import PRIMITIVES, Step, kinds_of, resource_node, steps
 from careloom.fhir.path.value import PLAIN, Collection, Node, Want
 
-Straight = Callable[[dict[str, Any]], Collection]
-"""From the JSON of a node to what the path finds; raises AttributeError or TypeError for JSON of another shape."""
+Spend = Callable[[int], None]
+Straight = Callable[[dict[str, Any], Spend], Collection]
+"""From the JSON of a node to what the path finds; raises AttributeError or TypeError for JSON of another shape.
+
+The second argument is told the steps that it took, where more than a few objects were gone through.
+"""
+FEW = 8
+"""So many objects on the way are one step, which is what they cost in time; as many or fewer are not counted."""
 
 
 def straight_way(
@@ -25,7 +31,7 @@ def straight_way(
     None where already the first name leads to nothing that can be walked so.
 
     >>> walk, count = straight_way("Patient", ("name", "given"), Want.JSON, is_start=True)
-    >>> walk({"name": [{"given": ["A", "B"]}, {"given": ["C"]}]})
+    >>> walk({"name": [{"given": ["A", "B"]}, {"given": ["C"]}]}, print)
     ['A', 'B', 'C']
     """
     count = 0
@@ -58,19 +64,26 @@ def _walk(hops: list[Step], last: tuple[Step, ...], want: Want) -> Straight:
         if len(last) == 1 and last[0].is_primitive and not last[0].is_many and _is_bare(last[0], want):
             return _ones_of_many(key, last[0])
 
-        def of_many(value: dict[str, Any]) -> Collection:
-            return [item for owner in value.get(key, ()) for item in put(owner)]
+        def of_many(value: dict[str, Any], spend: Spend) -> Collection:
+            owners = value.get(key, ())
+            if len(owners) > FEW:
+                spend(len(owners) // FEW)
+            return [item for owner in owners for item in put(owner, spend)]
 
         return of_many
 
-    def run(value: dict[str, Any]) -> Collection:
+    def run(value: dict[str, Any], spend: Spend) -> Collection:
         owners = [value]
         for key, _, _, is_many, _ in hops:
             if is_many:
                 owners = [inner for owner in owners for inner in owner.get(key, ())]
             else:
                 owners = [owner[key] for owner in owners if key in owner]
-        return put(owners[0]) if len(owners) == 1 else [item for owner in owners for item in put(owner)]
+            if len(owners) > FEW:
+                spend(len(owners) // FEW)
+        if len(owners) == 1:
+            return put(owners[0], spend)
+        return [item for owner in owners for item in put(owner, spend)]
 
     return run
 
@@ -79,12 +92,15 @@ def _ones_of_many(key: str, last: Step) -> Straight:
     """`telecom.value`: one primitive of each of many."""
     name, put = last.key, _adder(last, Want.JSON)
 
-    def run(value: dict[str, Any]) -> Collection:
+    def run(value: dict[str, Any], spend: Spend) -> Collection:
         found: Collection = []
-        for owner in value.get(key, ()):
+        owners = value.get(key, ())
+        if len(owners) > FEW:
+            spend(len(owners) // FEW)
+        for owner in owners:
             item = owner.get(name)
             if item is None or type(item) is list:
-                found += put(owner)
+                found += put(owner, spend)
             else:
                 found.append(item)
         return found
@@ -101,12 +117,12 @@ def _chooser(choice: tuple[Step, ...], want: Want) -> Straight:
     puts = {key: _adder(step, want) for step in choice for key in (step.sibling, step.key)}
     puts.pop("", None)
 
-    def put(owner: dict[str, Any]) -> Collection:
+    def put(owner: dict[str, Any], spend: Spend) -> Collection:
         if type(owner) is not dict:
             raise TypeError  # a text too could be gone through
         for key in owner:
             if key in puts:
-                return puts[key](owner)
+                return puts[key](owner, spend)
         return []
 
     return put
@@ -116,23 +132,23 @@ def _adder(step: Step, want: Want) -> Straight:
     """What stands under one key of an object. What stands beside a primitive matters where it may be there alone."""
     key, kind, _, is_many, sibling = step
 
-    def bare_one(owner: dict[str, Any]) -> Collection:
+    def bare_one(owner: dict[str, Any], _spend: Spend) -> Collection:
         value = owner.get(key)
         return _with_care(owner, step) if value is None or type(value) is list else [value]
 
-    def bare_all(owner: dict[str, Any]) -> Collection:
+    def bare_all(owner: dict[str, Any], _spend: Spend) -> Collection:
         value = owner.get(key)
         if type(value) is not list or sibling in owner or None in value:
             return _with_care(owner, step)
         return value
 
-    def placed_one(owner: dict[str, Any]) -> Collection:
+    def placed_one(owner: dict[str, Any], _spend: Spend) -> Collection:
         value = owner.get(key)
         if value is None or type(value) is list:
             return _with_care(owner, step)
         return [Node(value, kind, owner, key, None)]
 
-    def placed_all(owner: dict[str, Any]) -> Collection:
+    def placed_all(owner: dict[str, Any], _spend: Spend) -> Collection:
         found: Collection = []
         add(owner, step, found)
         return found

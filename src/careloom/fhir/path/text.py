@@ -11,13 +11,13 @@ import html
 import json
 import time
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 import regex
 
 from careloom.fhir.path.arguments import EMPTY, bounded, integer, single, text, truth
-from careloom.fhir.path.env import MAX_TEXT, Env
+from careloom.fhir.path.env import CHARACTERS, MAX_TEXT, Env
+from careloom.fhir.path.expression import pattern_of
 from careloom.fhir.path.fault import execution_error, too_costly
 from careloom.fhir.path.function import FUNCTIONS, Function, function
 from careloom.fhir.path.value import Collection
@@ -26,9 +26,12 @@ from careloom.fhir.path.value import Collection
 def _on_text(name: str, run: Callable[[str], Any]) -> None:
     """A function of one string; nothing of nothing."""
 
-    def on_input(_env: Env, items: Collection) -> Collection:
+    def on_input(env: Env, items: Collection) -> Collection:
         value = text(items, f"{name}()")
-        return EMPTY if value is None else [run(value)]
+        if value is None:
+            return EMPTY
+        env.spend(len(value) // CHARACTERS)
+        return [run(value)]
 
     FUNCTIONS[name] = Function(on_input, 0, 0)
 
@@ -42,9 +45,12 @@ _on_text("length", len)
 def _on_two(name: str, run: Callable[[str, str], Any]) -> None:
     """A function of a string and another; nothing if one is nothing."""
 
-    def on_input(_env: Env, items: Collection, other: Collection) -> Collection:
+    def on_input(env: Env, items: Collection, other: Collection) -> Collection:
         value, argument = text(items, f"{name}()"), text(other, f"{name}()")
-        return EMPTY if value is None or argument is None else [run(value, argument)]
+        if value is None or argument is None:
+            return EMPTY
+        env.spend(len(value) // CHARACTERS)
+        return [run(value, argument)]
 
     FUNCTIONS[name] = Function(on_input, 1, 1)
 
@@ -69,11 +75,12 @@ def substring(
 
 
 @function(2)
-def replace(_env: Env, items: Collection, pattern: Collection, substitution: Collection) -> Collection:
+def replace(env: Env, items: Collection, pattern: Collection, substitution: Collection) -> Collection:
     """The text with another in place of a part."""
     value, old, new = text(items, "replace()"), text(pattern, "replace()"), text(substitution, "replace()")
     if value is None or old is None or new is None:
         return EMPTY
+    env.spend(len(value) // CHARACTERS)
     if value.count(old) * len(new) > MAX_TEXT:
         raise too_costly("replace() makes too long a text.")
     return bounded(value.replace(old, new))
@@ -98,7 +105,7 @@ def split(env: Env, items: Collection, separator: Collection) -> Collection:
 
 
 @function(0, 1)
-def join(_env: Env, items: Collection, separator: Collection | None = None) -> Collection:
+def join(env: Env, items: Collection, separator: Collection | None = None) -> Collection:
     """All strings in a row."""
     by = "" if separator is None else text(separator, "join()")
     values = [value for item in items if (value := single([item], "join()")) is not None]
@@ -106,18 +113,11 @@ def join(_env: Env, items: Collection, separator: Collection | None = None) -> C
         return EMPTY
     if not all(type(value) is str for value in values):
         raise execution_error("join() takes strings")
-    if sum(len(value) + len(by) for value in values) > MAX_TEXT:
+    length = sum(len(value) + len(by) for value in values)
+    if length > MAX_TEXT:
         raise too_costly("join() makes too long a text.")
+    env.spend(length // CHARACTERS)
     return [by.join(values)]
-
-
-@lru_cache(maxsize=512)
-def _pattern(written: str) -> regex.Pattern[str]:
-    try:
-        # In FHIRPath the point stands for any character, line ends too (N1, matches: "single line mode").
-        return regex.compile(written, regex.DOTALL | regex.VERSION0)
-    except (regex.error, OverflowError, RecursionError):
-        raise execution_error("The regular expression cannot be read") from None
 
 
 def _timed(env: Env, run: Callable[[float], Any]) -> Any:
@@ -137,7 +137,7 @@ def matches(env: Env, items: Collection, pattern: Collection, flags: Collection 
     value, written = text(items, "matches()"), text(pattern, "matches()")
     if value is None or written is None:
         return EMPTY
-    found = _pattern(_flagged(written, flags))
+    found = pattern_of(_flagged(written, flags))
     return truth(_timed(env, lambda left: found.search(value, timeout=left)) is not None)
 
 
@@ -150,7 +150,7 @@ def matches_full(
     if value is None or written is None:
         return EMPTY
     # With the flag m any whole line will do.
-    found = _pattern(
+    found = pattern_of(
         _flagged(f"^(?:{written})$" if _asks_for_lines(flags) else f"\\A(?:{written})\\Z", flags)
     )
     return truth(_timed(env, lambda left: found.search(value, timeout=left)) is not None)
@@ -180,7 +180,7 @@ def replace_matches(env: Env, items: Collection, pattern: Collection, substituti
         return EMPTY
     if written == "":
         return [value]
-    found = _pattern(written)
+    found = pattern_of(written)
     length = 0
 
     def put(match: regex.Match[str]) -> str:
@@ -214,20 +214,22 @@ _ENCODINGS: dict[str, tuple[Callable[[bytes], str], Callable[[str], bytes]]] = {
 
 
 @function(1)
-def encode(_env: Env, items: Collection, encoding: Collection) -> Collection:
+def encode(env: Env, items: Collection, encoding: Collection) -> Collection:
     """The text in base64, urlbase64 or hex."""
     value, how = text(items, "encode()"), text(encoding, "encode()")
     if value is None or how not in _ENCODINGS:
         return EMPTY
-    return [_ENCODINGS[how][0](value.encode("utf-8", "replace"))]
+    env.spend(len(value) // CHARACTERS)
+    return bounded(_ENCODINGS[how][0](value.encode("utf-8", "replace")))
 
 
 @function(1)
-def decode(_env: Env, items: Collection, encoding: Collection) -> Collection:
+def decode(env: Env, items: Collection, encoding: Collection) -> Collection:
     """The text that was encoded so."""
     value, how = text(items, "decode()"), text(encoding, "decode()")
     if value is None or how not in _ENCODINGS:
         return EMPTY
+    env.spend(len(value) // CHARACTERS)
     try:
         return [_ENCODINGS[how][1](value).decode()]
     except (ValueError, binascii.Error):
@@ -235,20 +237,22 @@ def decode(_env: Env, items: Collection, encoding: Collection) -> Collection:
 
 
 @function(1)
-def escape(_env: Env, items: Collection, target: Collection) -> Collection:
+def escape(env: Env, items: Collection, target: Collection) -> Collection:
     """The text as it stands within HTML or JSON."""
     value, how = text(items, "escape()"), text(target, "escape()")
     if value is None or how not in {"html", "json"}:
         return EMPTY
-    return [html.escape(value) if how == "html" else json.dumps(value, ensure_ascii=False)[1:-1]]
+    env.spend(len(value) // CHARACTERS)
+    return bounded(html.escape(value) if how == "html" else json.dumps(value, ensure_ascii=False)[1:-1])
 
 
 @function(1)
-def unescape(_env: Env, items: Collection, target: Collection) -> Collection:
+def unescape(env: Env, items: Collection, target: Collection) -> Collection:
     """The text that was escaped so."""
     value, how = text(items, "unescape()"), text(target, "unescape()")
     if value is None or how not in {"html", "json"}:
         return EMPTY
+    env.spend(len(value) // CHARACTERS)
     return [html.unescape(value) if how == "html" else _ESCAPED.sub(_unescaped, value)]
 
 
