@@ -30,6 +30,8 @@ from bench_service import FHIR, Meter, await_port, say
 
 from careloom.settings import Settings, settings_from
 from careloom.store.accounts import create_token, revoke_token
+from careloom.store.actor import STATION
+from careloom.store.read import Reader
 from careloom.store.server import ensure
 from careloom.verify.replicas import replicated
 from careloom.verify.scratch import database_of, free_port, run
@@ -149,6 +151,12 @@ class Facts:
             self.total = connection.execute("select count(*) from res").fetchone()
             self.observations, self.patients = some("Observation"), some("Patient", 1_000)
             self.encounters = some("Encounter", 1_000)
+            reader = Reader(connection, STATION)
+            self.identifiers = [
+                quote(f"{one['identifier'][0]['system']}|{one['identifier'][0]['value']}", safe="")
+                for id_ in self.patients[:300]
+                if (one := reader.resource("Patient", id_)) is not None
+            ]
 
 
 def asked(home: Path, rounds: int, *, is_hurried: bool) -> dict[str, float]:
@@ -213,23 +221,33 @@ def kinds(
         "token and sort": lambda: (
             f"/fhir/Observation?code=http://loinc.org|{pick(codes)}&_sort=-date&_count=20"
         ),
-        "two tokens and sort": lambda: (
-            f"/fhir/Observation?category=vital-signs&code=http://loinc.org|{pick(codes)}&_sort=-date&_count=20"
-        ),
         "chained": lambda: (
-            f"/fhir/Observation?subject:Patient.family={pick(families)}&code=http://loinc.org|{pick(codes)}&_count=20"
+            f"/fhir/Observation?subject:Patient.identifier={pick(facts.identifiers)}&code=http://loinc.org|{pick(codes)}&_count=20"
         ),
         "_has": lambda: (
-            f"/fhir/Patient?_has:Observation:patient:code=http://loinc.org|{pick(codes)}&family={pick(families)}&_count=20"
+            f"/fhir/Patient?identifier={pick(facts.identifiers)}&_has:Observation:patient:code=http://loinc.org|{pick(codes)}"
         ),
-        "_has of one patient": lambda: (
-            f"/fhir/Patient?_id={pick(facts.patients)}&_has:Condition:patient:clinical-status=active&_count=20"
+        "_has of an id": lambda: (
+            f"/fhir/Patient?_id={pick(facts.patients)}&_has:Condition:patient:clinical-status=active"
         ),
         "_include": lambda: (
             f"/fhir/Encounter?patient={pick(facts.patients)}&_include=Encounter:participant&_include=Encounter:patient&_count=20"
         ),
         "_revinclude": lambda: (
             f"/fhir/Encounter?_id={pick(facts.encounters)}&_revinclude=Observation:encounter&_count=20"
+        ),
+        # What these find grows with the store, and so does their cost.
+        "grows: two tokens and sort": lambda: (
+            f"/fhir/Observation?category=vital-signs&code=http://loinc.org|{pick(codes)}&_sort=-date&_count=20"
+        ),
+        "grows: chained by name": lambda: (
+            f"/fhir/Observation?subject:Patient.family={pick(families)}&code=http://loinc.org|{pick(codes)}&_count=20"
+        ),
+        "grows: _has by name": lambda: (
+            f"/fhir/Patient?_has:Observation:patient:code=http://loinc.org|{pick(codes)}&family={pick(families)}&_count=20"
+        ),
+        "grows: _has alone": lambda: (
+            f"/fhir/Patient?_has:Observation:patient:code=http://loinc.org|{pick(codes)}&_count=20"
         ),
     }
 

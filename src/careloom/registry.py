@@ -58,6 +58,7 @@ CHECKS: dict[str, str] = {
     "mllp-once": "careloom.verify.mllp_once:check",
     "r4-examples": "careloom.verify.r4_examples:check",
     "reindex": "careloom.verify.reindexing:check",
+    "new-parameter": "careloom.verify.new_parameter:check",
     "search-oracle": "careloom.verify.search_oracle:check",
     "patch": "careloom.verify.patch:check",
     "snapshots": "careloom.verify.snapshots:check",

@@ -79,6 +79,8 @@ class Settings:
     """An unacknowledged task climbs to the next role after this time; scaled by the demo's clock."""
     workers: int = 0
     """Processes that `load` uses; 0: one for each core."""
+    verify_rows: int = 30_000
+    """Resources in the store of `careloom verify new-parameter`."""
 
 
 def lake_root(settings: Settings) -> Path:
@@ -131,6 +133,8 @@ def mistakes(settings: Settings) -> list[str]:
         found.append(f"CARELOOM_MLLP_PORT must be a port from 1 to {_LAST_PORT}, or 0 for none.")
     if settings.lake_every_s <= 0:
         found.append("CARELOOM_LAKE_EVERY_S must be a number of seconds above 0.")
+    if settings.verify_rows < 1:
+        found.append("CARELOOM_VERIFY_ROWS must be a number of resources above 0.")
     if settings.workers < 0:
         found.append("CARELOOM_WORKERS must be a number of processes, or 0 for one a core.")
     if not settings.import_max_gb > 0:

@@ -5,6 +5,7 @@ Room: cli.
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import click
@@ -13,23 +14,31 @@ from careloom.cli import options as shared
 from careloom.cli.opened import opened
 from careloom.flow import utc_now
 from careloom.flow.job import run_job
+from careloom.flow.parameters import KIND as PARAMETER
 from careloom.flow.reindexing import start
-from careloom.settings import settings_from
+from careloom.settings import Settings, settings_from
 from careloom.store import jobs
 from careloom.store.catalogue import Progress, progress
+from careloom.store.database import Database
+
+_WAIT_S = 0.1
 
 
 @click.command()
 @click.option(
     "--status", "is_status", is_flag=True, help="Say how far the search parameters are that R4 does not have."
 )
+@click.option(
+    "--parameters", "is_parameters", is_flag=True, help="Only help to index by search parameters that came."
+)
 @shared.home
-def reindex(*, is_status: bool, **options: Any) -> None:
+def reindex(*, is_parameters: bool, is_status: bool, **options: Any) -> None:
     """Index every resource anew, by the search rules of this version; careloom may go on running.
 
     \b
     careloom reindex
     careloom reindex --status
+    careloom reindex --parameters
     """
     settings = settings_from(**options)
     with opened(settings) as database:
@@ -38,6 +47,9 @@ def reindex(*, is_status: bool, **options: Any) -> None:
                 click.echo(
                     "\n".join(map(_said, progress(connection))) or "There are the parameters of R4 alone."
                 )
+            return
+        if is_parameters:
+            _carry_on(database, settings)
             return
         with database.connection() as connection:
             id_ = start(connection, "careloom", utc_now())
@@ -59,3 +71,18 @@ def _said(one: Progress) -> str:
     types = ", ".join(base.rtype for base in one.entry.definition.bases)
     far = "" if one.total is None else f", {one.done:,} of {one.total:,} rows"
     return f"{one.entry.definition.code} of {types}: {one.word}{far}"
+
+
+def _carry_on(database: Database, settings: Settings) -> None:
+    """Do steps of the jobs for search parameters, beside the engine, until all are done."""
+    with click.progressbar(length=0, label="Indexing") as bar:
+        while True:
+            with database.connection() as connection:
+                left = [one for one in jobs.jobs(connection, PARAMETER) if one.is_open]
+            if not left:
+                return
+            bar.length = sum(one.total or 0 for one in left)
+            bar.update(sum(one.done for one in left) - bar.pos)
+            if not run_job(database, settings, utc_now()):
+                # What a transaction that began before holds is waited for.
+                time.sleep(_WAIT_S)

@@ -15,7 +15,7 @@ from careloom.fhir.resource import Resource
 from careloom.fhir.searchparam import SearchParameter, parameters
 from careloom.store.canonical import addresses_of, by_canonical, canonicals_in, is_canonical, means
 from careloom.store.condition import Condition, all_of, any_of, equals, negated, overlaps
-from careloom.store.criterion import by_hot_code, criterion_condition, hot_codes, needs_check
+from careloom.store.criterion import criterion_condition, hot_codes, needs_check, with_hot_code
 from careloom.store.expansion import expanded, listed
 from careloom.store.hashes import hash64, salt
 from careloom.store.look import Look, chunks
@@ -130,8 +130,11 @@ def _has(look: Look, rtype: str, clause: Has, row: str) -> Condition:
     seen = _seen(look, clause.rtype, clause.clause, inner)
     parameter = clause.parameter.id
     # One list of keys, so that the index on keys is walked by it; two joined by `or` would be a look at every row.
-    keys = [_selected(f"unnest({inner}.ix) # '{salt(parameter)}'::bigint", inner, seen)]
-    if parameter in columns_of(clause.rtype).single_patients:
+    columns = columns_of(clause.rtype)
+    keys: list[Condition] = []
+    if rtype != "Patient" or parameter not in columns.sole_patients:
+        keys.append(_selected(f"unnest({inner}.ix) # '{salt(parameter)}'::bigint", inner, seen))
+    if parameter in columns.single_patients and rtype in {"Patient", "Resource"}:
         keys.append(_selected(f"{inner}.pat", inner, seen))
     found = [_all_of_them(f"{row}.key", keys)]
     if is_canonical(clause.parameter) and "url" in parameters(rtype):
@@ -140,29 +143,17 @@ def _has(look: Look, rtype: str, clause: Has, row: str) -> Condition:
     return any_of(found)
 
 
-def _seen(look: Look, rtype: str, clause: Clause, row: str) -> list[Condition]:
-    """The conditions on the rows of a type that meet a clause and that the actor may see; any of them may hold.
-
-    Two where a code is sought, each with an index of its own (see store.search).
-    """
+def _seen(look: Look, rtype: str, clause: Clause, row: str) -> Condition:
+    """The condition on the rows of a type that meet a clause and that the actor may see."""
     hot = hot_codes(rtype, clause) if isinstance(clause, Criterion) else []
-    clauses = by_hot_code(hot, row) if hot else [condition_of(look, rtype, clause, row)]
-    return [
-        all_of(
-            [
-                Condition(f"{row}.rtype = %s and not {row}.is_deleted", (number_of(rtype),)),
-                visible(look.actor, row),
-                one,
-            ]
-        )
-        for one in clauses
-    ]
+    one = with_hot_code(hot, row) if hot else condition_of(look, rtype, clause, row)
+    of_type = Condition(f"{row}.rtype = %s and not {row}.is_deleted", (number_of(rtype),))
+    return all_of([of_type, visible(look.actor, row), one])
 
 
-def _selected(what: str, row: str, conditions: Sequence[Condition]) -> Condition:
-    """A select over rows that meet one of the conditions; a row may be told twice."""
-    selects = [f"select {what} from res {row} where {one.sql}" for one in conditions]
-    return Condition(" union all ".join(selects), tuple(value for one in conditions for value in one.values))
+def _selected(what: str, row: str, condition: Condition) -> Condition:
+    """A select over rows that meet the condition."""
+    return Condition(f"select {what} from res {row} where {condition.sql}", condition.values)
 
 
 def _all_of_them(column: str, selects: Sequence[Condition]) -> Condition:

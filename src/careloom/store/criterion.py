@@ -96,6 +96,16 @@ def by_hot_code(codes: Sequence[int], row: str = "r") -> list[Condition]:
     return [equals(f"{row}.code", codes), Condition(sql, second.values)]
 
 
+def with_hot_code(codes: Sequence[int], row: str) -> Condition:
+    """Both ways as one condition, for a row that something else may lead to better than the code.
+
+    The array is made before the rows are looked at, so that either of two indexes, or none of them, can be taken.
+    """
+    second = equals("s.code", codes)
+    sql = f"{row}.rid = any(array(select s.rid from s_second s where {second.sql}))"
+    return any_of([equals(f"{row}.code", codes), Condition(sql, second.values)])
+
+
 def _is_long(value: Value) -> bool:
     """Whether the index holds only the beginning of what this asks for."""
     return isinstance(value, Text) and len(value.normalised) > STRING_LIMIT

@@ -16,6 +16,7 @@ from careloom.fhir.extractor import indexed_routes
 from careloom.fhir.facts import facts
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.searchparam import SearchParameter, of_r4
+from careloom.fhir.searchpath import Key
 
 _WORDS = """
 Account ActivityDefinition AdverseEvent AllergyIntolerance Appointment AppointmentResponse
@@ -84,6 +85,8 @@ class Columns(NamedTuple):
     """`patient`, `subject`: they fill `pat`."""
     single_patients: frozenset[int]
     """Those that `pat` alone answers."""
+    sole_patients: frozenset[int]
+    """Of those the ones whose every reference to a Patient stands in `pat`: no other element could have filled it."""
     compartment: frozenset[int]
     """All parameters by which a resource belongs to a Patient."""
     bits: Mapping[int, int]
@@ -122,6 +125,7 @@ def columns_of(rtype: str) -> Columns:
         date=next((known[code].id for code in HOT_DATES.split() if _is_date(known.get(code))), 0),
         patients=patients,
         single_patients=frozenset() if rtype in MANY_PATIENTS else patients,
+        sole_patients=_sole_patients(rtype, known),
         compartment=patients | frozenset(filter(None, others)),
         bits={}
         if rtype == "Resource"
@@ -129,6 +133,17 @@ def columns_of(rtype: str) -> Columns:
         unions=frozenset(map(id_of, UNIONS.get(rtype, ()))),
         plain=frozenset(parameter.id for parameter in known.values() if is_plain(parameter)),
     )
+
+
+def _sole_patients(rtype: str, known: Mapping[str, SearchParameter]) -> frozenset[int]:
+    both = [known[code] for code in ("patient", "subject") if code in known]
+    read = {
+        tuple(hop for hop in route.hops if isinstance(hop, Key))
+        for parameter in both
+        for route in indexed_routes(parameter.type, parameter.expression)
+    }
+    is_single = len(read) == 1 and not any(hop.many for hops in read for hop in hops)
+    return frozenset(one.id for one in both) if is_single and rtype not in MANY_PATIENTS else frozenset()
 
 
 def _is_date(parameter: SearchParameter | None) -> bool:

@@ -15,11 +15,11 @@ from careloom.verify.archive import files
 _UUID = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
-def replicated(archive: Path, folder: Path, wanted: int) -> int:
-    """Write bundles of at least `wanted` resources into the folder; how many resources they hold."""
+def replicated(archive: Path, folder: Path, wanted: int, *, first: int = 0) -> int:
+    """Write bundles of at least `wanted` resources into the folder; how many they hold. Copy 0 is as published."""
     folder.mkdir(parents=True, exist_ok=True)
     written = 0
-    for name, raw in _bundles(archive):
+    for name, raw in _bundles(archive, first):
         if written >= wanted:
             break
         (folder / name).write_bytes(raw)
@@ -27,9 +27,8 @@ def replicated(archive: Path, folder: Path, wanted: int) -> int:
     return written
 
 
-def _bundles(archive: Path) -> Iterator[tuple[str, bytes]]:
+def _bundles(archive: Path, copy: int) -> Iterator[tuple[str, bytes]]:
     bundles = sorted(files(archive))
-    copy = 0
     while True:
         for place, (_, raw) in enumerate(bundles):
             yield f"{copy:03d}-{place:05d}.json", _renamed(raw, copy)
