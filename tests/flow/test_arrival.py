@@ -95,6 +95,37 @@ def test_a_file_that_is_loaded_twice_writes_once(flow: Flow) -> None:
     assert count(flow, "Patient") == 1
 
 
+def test_a_loaded_transaction_patches_and_deletes_and_a_collection_merely_holds(flow: Flow) -> None:
+    for name in ("a", "b"):
+        flow.accept(
+            Arrival("files", "fhir", dumps({"resourceType": "Patient", "id": name, "gender": "male"}), name)
+        )
+    by_path = {"resourceType": "Parameters", "parameter": [{"name": "operation", "part": [
+        {"name": "type", "valueCode": "delete"}, {"name": "path", "valueString": "Patient.gender"},
+    ]}]}  # fmt: skip
+    entries = [
+        {"request": {"method": "DELETE", "url": "Patient/a"}},
+        {"resource": by_path, "request": {"method": "PATCH", "url": "Patient/b"}},
+    ]
+    bundle = {"resourceType": "Bundle", "entry": entries}
+    assert flow.accept(Arrival("files", "fhir", dumps(bundle | {"type": "transaction"}), "t")).resources == 2
+    with flow.database.connection() as connection:
+        read = Reader(connection, STATION)
+        assert read.resource("Patient", "a") is None
+        assert "gender" not in (read.resource("Patient", "b") or {"gender": ""})
+        assert read.find("Parameters") == []
+    again = flow.accept(Arrival("files", "fhir", dumps(bundle | {"type": "batch"}), "b"))
+    assert (again.status, again.resources) == ("done", 0)
+    wrong = {"request": {"method": "DELETE", "url": "nothing"}}
+    receipt = flow.accept(Arrival("files", "fhir", dumps(bundle | {"type": "batch", "entry": [wrong]}), "w"))
+    assert receipt.status == "quarantined"
+    flow.accept(Arrival("files", "fhir", dumps({"resourceType": "Patient", "id": "c"}), "c"))
+    held = {"request": {"method": "DELETE", "url": "Patient/c"}}
+    flow.accept(Arrival("files", "fhir", dumps(bundle | {"type": "history", "entry": [held]}), "h"))
+    with flow.database.connection() as connection:
+        assert Reader(connection, STATION).resource("Patient", "c")
+
+
 def test_no_line_of_the_log_holds_a_name(flow: Flow, capsys: pytest.CaptureFixture[str]) -> None:
     flow.accept(Arrival("ehr", "hl7v2", ADMISSION, "MSG-1"))
     flow.accept(Arrival("ehr", "hl7v2", ADMISSION.replace(b"19800101", b"not a date"), "MSG-2"))

@@ -15,7 +15,7 @@ from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.profile import Profiles
 from careloom.fhir.resource import Resource, dumps, reference_to
 from careloom.flow.arrival import accept, drive
-from careloom.flow.bulk import begin_export, begin_import
+from careloom.flow.bulk import WHOLE, Shape, begin_export, begin_import
 from careloom.flow.bulk_expiry import expire
 from careloom.flow.guides import demand_of, profiles_of
 from careloom.flow.interaction import NO_GUARD, Came, Desk, Guard, arrival_of, interact
@@ -122,16 +122,9 @@ class Flow:
         """Ask a timer what is due now; return how many resources changed."""
         return run_timer(self.database, name, self.settings, self.clock())
 
-    def export(
-        self,
-        actor: Actor,
-        url: str,
-        scope: Scope,
-        elements: tuple[str, ...] = (),
-        filters: tuple[str, ...] = (),
-    ) -> str:
+    def export(self, actor: Actor, url: str, scope: Scope, shape: Shape = WHOLE) -> str:
         """Begin a bulk export of the store as it is now; the id of the job."""
-        return begin_export(self._desk(actor), url, scope, elements, filters)
+        return begin_export(self._desk(actor), url, scope, shape)
 
     def import_ndjson(self, actor: Actor, url: str, blob: Blob) -> str:
         """Begin an import of NDJSON that lies among `blobs`; the id of the job."""

@@ -5,6 +5,7 @@ Room: flow. Standard: https://hl7.org/fhir/uv/bulkdata/STU2/export.html
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
@@ -26,14 +27,24 @@ KIND = "import"
 """Of the Event of an import: its bytes may be more than a mapper could hold."""
 
 
-def begin_export(
-    desk: Desk, url: str, scope: snapshot.Scope, elements: tuple[str, ...], filters: tuple[str, ...]
-) -> str:
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """In what shape the resources of an export are told, and which of them."""
+
+    elements: tuple[str, ...] = ()
+    filters: tuple[str, ...] = ()
+    has_provenance: bool = False
+
+
+WHOLE = Shape()
+
+
+def begin_export(desk: Desk, url: str, scope: snapshot.Scope, shape: Shape = WHOLE) -> str:
     """Add the job of an export; what the actor may not see is not exported. Raises OutcomeError(forbidden)."""
     actor = desk.actor
     if not may(actor, "bulk"):
         raise OutcomeError(Issue("forbidden", "Your role may not export."))
-    filters_of(filters)
+    filters_of(shape.filters)
     with desk.database.connection() as connection:
         asked = Export(
             actor=actor.id,
@@ -44,8 +55,9 @@ def begin_export(
             time=instant(desk.now),
             types=tuple(sorted(scope.types)),
             since=scope.since,
-            elements=elements,
-            filters=filters,
+            elements=shape.elements,
+            filters=shape.filters,
+            has_provenance=shape.has_provenance,
             patients=None if scope.patients is None else tuple(scope.patients),
         )
         record(connection, Access(desk.now, actor.id, "operation", what="$export"))

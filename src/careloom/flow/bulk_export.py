@@ -29,6 +29,7 @@ from careloom.store import snapshot
 from careloom.store.actor import Actor
 from careloom.store.database import Connection
 from careloom.store.jobs import Job, Step
+from careloom.store.provenance import provenance_of
 from careloom.store.stored import Stored
 
 STEP = 2_000
@@ -55,6 +56,8 @@ class Export:
     since: datetime | None = None
     elements: tuple[str, ...] = ()
     patients: tuple[str, ...] | None = None
+    has_provenance: bool = False
+    """Whether the Provenance of each version stands beside it."""
     filters: tuple[str, ...] = ()
     """_typeFilter: `Type?search`; of a type that has some, a resource must meet one."""
 
@@ -113,6 +116,8 @@ def step(connection: Connection, settings: Settings, job: Job, now: datetime) ->
             continue
         name = DELETED if stored.is_deleted else stored.rtype
         lines.setdefault(name, []).append(_line(stored, export.elements))
+        if export.has_provenance and not stored.is_deleted:
+            lines.setdefault("Provenance", []).append(dumps(provenance_of(stored)))
     _append(folder_of(settings, job.id), state, lines)
     if found:
         state.after = found[-1].seq

@@ -2,19 +2,21 @@
 
 Room: flow. Touches: `home/blobs`. Standard: https://hl7.org/fhir/R4/nd-json.html
 
-A resource keeps its id, and one that stands with the same content makes no version: to import a file twice, or to do
+A line is a resource or, as an export tells deletions, a transaction of them. A resource keeps its id, and one that stands with the same content makes no version: to import a file twice, or to do
 a killed step again, changes nothing. A line that cannot be taken is named, and the others are taken all the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, BinaryIO
 
 import msgspec
+from msgspec import structs
 
+from careloom.fhir import bundle as bundles
 from careloom.fhir.bundle import Entry
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.flow.file import entry_of
@@ -115,7 +117,7 @@ def _taken(
         (state.line + index, line) for index, line in enumerate(lines) if line is None or line.strip()
     ]
     try:
-        take([_entry(number, line) for number, line in numbered])
+        take(_indexed(entry for number, line in numbered for entry in _entries(number, line)))
     except OutcomeError as error:
         if is_transient(error):
             raise
@@ -124,7 +126,7 @@ def _taken(
     issues: list[Issue] = []
     for number, line in numbered:
         try:
-            take([_entry(number, line)])
+            take(_indexed(_entries(number, line)))
         except OutcomeError as error:
             if is_transient(error):
                 raise
@@ -135,10 +137,23 @@ def _taken(
     return issues
 
 
-def _entry(number: int, line: bytes | None) -> Entry:
+def _indexed(entries: Iterable[Entry]) -> list[Entry]:
+    return [structs.replace(entry, index=index) for index, entry in enumerate(entries)]
+
+
+def _entries(number: int, line: bytes | None) -> list[Entry]:
+    """The resource of a line, or the deletions of a Bundle, as the `deleted` file of an export has them."""
     if line is None:
         raise OutcomeError(Issue("too-long", f"A line may have {MOST_LINE} bytes."))
     entry = entry_of(number, line)
+    if entry.rtype == "Bundle":
+        bundle = bundles.read(entry.body or b"")
+        if bundle.type == "transaction" and all(_is_deletion(one) for one in bundle.entries):
+            return list(bundle.entries)
     if not entry.id:
         raise OutcomeError(Issue("required", "A resource to import needs its id.", f"{entry.rtype}.id"))
-    return entry
+    return [entry]
+
+
+def _is_deletion(entry: Entry) -> bool:
+    return entry.method == "DELETE" and "?" not in entry.url

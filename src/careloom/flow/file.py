@@ -10,7 +10,7 @@ from datetime import datetime
 import msgspec
 
 from careloom.fhir import bundle as bundles
-from careloom.fhir.bundle import Entry
+from careloom.fhir.bundle import Bundle, Entry
 from careloom.fhir.content import as_json
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import head_of, minify
@@ -40,7 +40,23 @@ def _entries(event: Event) -> list[Entry]:
         lines = [line for line in event.body.split(b"\n") if line.strip()]
         return [entry_of(index, line) for index, line in enumerate(lines)]
     alone = entry_of(0, as_json(event.body, event.media))
-    return list(bundles.read(alone.body or b"").entries) if alone.rtype == "Bundle" else [alone]
+    return _within(bundles.read(alone.body or b"")) if alone.rtype == "Bundle" else [alone]
+
+
+def _within(bundle: Bundle) -> list[Entry]:
+    """What a bundle asks for; one that is none to run (a collection, an answer) merely holds resources."""
+    if bundle.type not in {"transaction", "batch"}:
+        return [Entry(e.index, e.full_url, e.body, e.rtype, e.id) for e in bundle.entries]
+    # A create names no place of its own in a file; what changes or removes must say rightly what.
+    issues = [
+        issue
+        for index, some in bundle.faults.items()
+        if bundle.entries[index].method in {"PATCH", "DELETE"}
+        for issue in some
+    ]
+    if issues:
+        raise OutcomeError(*issues)
+    return list(bundle.entries)
 
 
 def entry_of(index: int, raw: bytes) -> Entry:

@@ -85,7 +85,11 @@ def commit_entries(
     A file has no server to name its resources: an entry keeps the id that its fullUrl (urn:uuid) or its body gives,
     and gets one made of `key` where it has neither. So loading it again writes nothing.
     """
-    named = [_with_request(entry, _file_id(entry, key)) for entry in entries if entry.body is not None]
+    named = [
+        _with_request(entry, _file_id(entry, key))
+        for entry in entries
+        if entry.body is not None or entry.method == "DELETE"
+    ]
     done = written(connection, named, actor, origin, demand)
     return sum(answer.is_changed for answer in done.values())
 
@@ -97,9 +101,7 @@ def _file_id(entry: Entry, key: str) -> str:
 
 
 def _with_request(entry: Entry, id_: str) -> Entry:
-    if entry.method == "DELETE" or (
-        entry.method in {"PUT", "POST"} and (entry.is_conditional or entry.method == "PUT")
-    ):
+    if entry.method in {"DELETE", "PATCH", "PUT"} or (entry.method == "POST" and entry.is_conditional):
         return entry
     return structs.replace(entry, method="PUT", url=f"{entry.rtype}/{id_}", id=id_)
 

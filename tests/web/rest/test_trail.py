@@ -47,6 +47,14 @@ def test_every_version_has_its_provenance(client: httpx.Client, stored: None) ->
     assert client.get("/Provenance?recorded=x").status_code == 400
 
 
+@pytest.mark.parametrize("target", ["seven", "1e999", "Patient/", "Patient/none", "#x", "Shoe/7"])
+def test_a_target_that_names_nothing_finds_nothing(client: httpx.Client, stored: None, target: str) -> None:
+    answer = client.get("/Provenance", params={"target": target})
+    assert answer.status_code in {200, 400, 404}
+    if answer.status_code == 200:
+        assert entries(answer) == []
+
+
 def test_provenance_of_clients_comes_before_ours_and_each_once_on_all_pages(
     client: httpx.Client, stored: None
 ) -> None:

@@ -23,7 +23,7 @@ from careloom.flow.searchset import entry
 from careloom.store.audit import Lines, accesses
 from careloom.store.audit_event import to_audit_event
 from careloom.store.provenance import provenance_of
-from careloom.store.read import ALL, Reader, Window
+from careloom.store.read import ALL, Reader
 from careloom.store.search import DEFAULT_COUNT, MAX_COUNT
 from careloom.web.call import Call
 from careloom.web.errors import FHIR_JSON
@@ -84,14 +84,10 @@ def _made(call: Call, reader: Reader, cursor: str, count: int) -> tuple[list[Res
         maker=call.asked("agent").rpartition("|")[2],
     )
     rtype, _, id_ = target.removeprefix(f"{base_of(call)}/").partition("/")
-    found = reader.history(
-        rtype if id_ else "", id_, which if target == "" or id_ else _NONE, count=count, cursor=cursor
-    )
+    if target and not id_:
+        return [], ""  # A target that is no `Type/id` names none.
+    found = reader.history(rtype, id_, which, count=count, cursor=cursor)
     return [provenance_of(one) for one in found.versions], OURS + found.next if found.next else ""
-
-
-_NONE = Window(maker="\0nobody")
-"""No version: a target that is no `Type/id` names none."""
 
 
 def read_audit(call: Call) -> Response:

@@ -22,6 +22,7 @@ from careloom.web import server
 
 ASYNC = {"prefer": "respond-async", "accept": "application/fhir+json"}
 PATIENT = b'{"resourceType":"Patient","id":"p0","gender":"male"}'
+MINIMAL = {"Patient": {}, "Observation": {"status": "final", "code": {"text": "x"}}}
 NDJSON = {"content-type": "application/fhir+ndjson"}
 PACKED = {**NDJSON, "content-encoding": "gzip"}
 
@@ -339,6 +340,56 @@ def test_to_drive_an_import_again_takes_what_it_refused(client: httpx.Client, se
     assert client.get("/Patient/p0").json()["gender"] == "male"
     with served.database.connection() as connection:
         assert events.event(connection, event.id, engineer, served.flow.blobs).attempts == 2
+
+
+def test_an_import_follows_an_export_in_what_was_deleted_too(client: httpx.Client, served: Any) -> None:
+    since = client.get("/Patient/p1").json()["meta"]["lastUpdated"]
+    client.delete("/Observation/o1")
+    client.delete("/Patient/p1")
+    told = manifest(client, served, client.get("/$export", params={"_since": since}, headers=ASYNC))
+    files = [client.get(one["url"]).content for one in (*told["output"], *told["deleted"])]
+    for rtype, name in (("Patient", "p1"), ("Observation", "o1")):
+        client.put(f"/{rtype}/{name}", json={"resourceType": rtype, "id": name, **MINIMAL[rtype]})
+    twice = b"".join(files) * 2
+    answer = manifest(client, served, client.post("/$import", content=b"".join(files), headers=NDJSON))
+    assert answer["error"] == []
+    assert [
+        client.get(f"/{name}").status_code for name in ("Patient/p1", "Observation/o1", "Patient/p2")
+    ] == [
+        410,
+        410,
+        200,
+    ]
+    assert manifest(client, served, client.post("/$import", content=twice, headers=NDJSON))["error"] == []
+
+    other = [{"request": {"method": "DELETE", "url": "Patient?gender=male"}}]
+    bundles = [{"resourceType": "Bundle", "type": "transaction", "entry": other}]
+    bundles += [
+        {
+            "resourceType": "Bundle",
+            "type": "transaction",
+            "entry": [{"request": {"method": "DELETE", "url": "x"}}],
+        }
+    ]
+    body = b"\n".join(json.dumps(one).encode() for one in bundles)
+    told = manifest(client, served, client.post("/$import", content=body, headers=NDJSON))
+    assert len(lines(client, told, "OperationOutcome", "error")) == 2
+
+
+def test_an_export_may_hold_who_made_what(client: httpx.Client, served: Any) -> None:
+    asked = {"_type": "Patient", "includeAssociatedData": "LatestProvenanceResources"}
+    told = manifest(client, served, client.get("/$export", params=asked, headers=ASYNC))
+    assert [one["type"] for one in told["output"]] == ["Patient", "Provenance"]
+    provenances = lines(client, told, "Provenance")
+    targets = {one["target"][0]["reference"].partition("/_history/")[0] for one in provenances}
+    assert targets == {f"Patient/p{number}" for number in range(5)}
+    read = client.get(f"/Provenance/{provenances[0]['id']}").json()
+    assert read == provenances[0]
+    asked["includeAssociatedData"] = "RelevantProvenanceResources"
+    refused = client.get("/$export", params=asked, headers=ASYNC)
+    assert (refused.status_code, refused.json()["issue"][0]["code"]) == (400, "not-supported")
+    lenient = {"prefer": "respond-async, handling=lenient"}
+    assert client.get("/$export", params=asked, headers=lenient).status_code == 202
 
 
 def test_a_filter_lets_through_what_it_asks_for(client: httpx.Client, served: Any) -> None:

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from careloom.fhir.facts import resource_types
 from careloom.fhir.instant import interval
 from careloom.fhir.outcome import Issue, OutcomeError
+from careloom.flow.bulk import Shape
 from careloom.store.snapshot import Scope
 from careloom.web.call import Call
 from careloom.web.rest.answer import base_of, prefers
@@ -28,7 +29,17 @@ OPERATION = Operation(
     right="bulk",
     definition="http://hl7.org/fhir/uv/bulkdata/OperationDefinition/export",
 )
-KNOWN = {"_outputFormat", "_typeFilter", "_since", "_type", "_elements", "_format", "_pretty"}
+PROVENANCE = "LatestProvenanceResources"
+KNOWN = {
+    "includeAssociatedData",
+    "_outputFormat",
+    "_typeFilter",
+    "_since",
+    "_type",
+    "_elements",
+    "_format",
+    "_pretty",
+}
 
 
 def export(call: Call) -> Response:
@@ -47,7 +58,17 @@ def export(call: Call) -> Response:
     # A comma between filters is told from one within a value by the type that follows it.
     given = [str(value) for value in parameters.values.get("_typeFilter", [])]
     filters = tuple(one for text in given for one in re.split(r",(?=[A-Z][A-Za-z]*\?)", text))
-    return accepted(call, call.site.flow.export(call.who, _url(call), scope, elements, filters))
+    shape = Shape(elements, filters, has_provenance=_has_provenance(call, parameters))
+    return accepted(call, call.site.flow.export(call.who, _url(call), scope, shape))
+
+
+def _has_provenance(call: Call, parameters: Parameters) -> bool:
+    """Each version has one Provenance, made of who wrote it and from what: that is the latest, and all that is here."""
+    asked = parameters.texts("includeAssociatedData")
+    if set(asked) - {PROVENANCE} and prefers(call, "handling") != "lenient":
+        text = f"Of associated data $export knows {PROVENANCE} alone."
+        raise OutcomeError(Issue("not-supported", text, "includeAssociatedData"))
+    return PROVENANCE in asked
 
 
 def _types(parameters: Parameters) -> list[str]:
