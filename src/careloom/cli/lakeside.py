@@ -34,6 +34,14 @@ if TYPE_CHECKING:
 WAIT_S = 60.0
 """How long a command waits for another writer of the lake: that of `careloom up` lets go every few seconds."""
 
+_HOW = {
+    "element": "field    ",
+    "reference": "fields that identify what it points to:",
+    "shared": "field of another resource with the same element:",
+    "resource": "added by the map to a resource that is made of",
+    "none": "field     none: careloom derived it of this message",
+}
+
 
 @click.group()
 def lake() -> None:
@@ -215,7 +223,7 @@ def lineage(table: str, id_: str, column: str, **options: Any) -> None:
         click.echo("message   none: it was written through /fhir or by a page")
         return
     click.echo(f"message   {found.event_id}, {found.kind} from {found.source}")
-    click.echo(f"field     {', '.join(found.fields) or 'none: careloom derived it of this message'}")
+    click.echo(f"{_HOW[found.how]} {', '.join(found.fields)}".rstrip())
 
 
 def _settings(options: dict[str, Any]) -> Settings:

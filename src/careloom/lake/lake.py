@@ -60,11 +60,13 @@ class Lake:
         *,
         when: When = None,
         types: Sequence[str] | None = None,
+        versions: bool = False,
         memory: str = "1GB",
     ) -> duckdb.DuckDBPyConnection:
         """A DuckDB of its own in memory, with a view for each type (or each of these) as `actor` may see it.
 
-        `when` None: what is current; else as of a transaction (`seq_from`) or a time. Close it after use.
+        `when` None: what is current; else as of a transaction (`seq_from`) or a time. `versions`: a view
+        `Patient_versions` beside each, with all versions and the ends of each. Close it after use.
         Raises OutcomeError: forbidden, not-found (no lake, no such table), not-supported (a time yet to come).
         """
         refuse(actor)
@@ -74,6 +76,8 @@ class Lake:
             sources = self.sources(rtype)
             sql = sight.current(sources) if when is None else sight.as_of(sources, when)
             connection.execute(f'create view "{rtype}" as {sql}')
+            if versions:
+                connection.execute(f'create view "{rtype}_versions" as {sight.history(sources)}')
         return connection
 
     def asof(self, when: int, actor: Actor = STATION) -> duckdb.DuckDBPyConnection:

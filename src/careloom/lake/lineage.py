@@ -9,8 +9,7 @@ FHIR is the same element of the entry, or line, that the resource came in.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -18,16 +17,15 @@ from typing import Any, NamedTuple
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import Resource, loads
 from careloom.lake.lake import Lake
+from careloom.lake.trail import Found, How, trail, value_at
 from careloom.store import events
 from careloom.store.actor import Actor
 from careloom.store.blobs import Blobs
 from careloom.store.database import Connection, Database
 from careloom.store.event import Event
-from careloom.store.ledger import LedgerLine
 from careloom.store.read import Reader
 from careloom.store.stored import Stored
 
-_STEP = re.compile(r"([A-Za-z_]+)(?:\[(\d+)\])?")
 _FHIR = ("fhir", "ndjson")
 
 
@@ -59,6 +57,8 @@ class Lineage:
     kind: str
     fields: tuple[str, ...]
     """The fields of the message: `PID-5[1].1`, or `Bundle.entry[3].resource.birthDate`; empty: a room of careloom made it."""
+    how: How
+    """In what way they state it: see lake.trail."""
 
 
 def lineage(database: Database, lake: Lake, actor: Actor, cell: Cell, blobs: Blobs | None = None) -> Lineage:
@@ -73,32 +73,16 @@ def lineage(database: Database, lake: Lake, actor: Actor, cell: Cell, blobs: Blo
         told = list(_versions(Reader(connection, actor), cell, rows[0][0], path))
         if not told:
             raise OutcomeError(Issue("not-found", "This cell is empty, or there is no such column."))
+        best = told[-1], _event(connection, told[-1], actor, blobs), Found((), "none")
         for stored in told:
             event = _event(connection, stored, actor, blobs)
-            fields = () if event is None else _fields(connection, event, actor, stored, path)
-            if fields:
-                return _told(told[0], stored, path, event, fields)
-        # The first that said so, by whatever it was made.
-        return _told(told[0], told[-1], path, _event(connection, told[-1], actor, blobs), ())
-
-
-def value_at(resource: Resource, path: str) -> Any:
-    """The value at a path; None where there is none. Raises OutcomeError(invalid) for what is no path.
-
-    >>> value_at({"name": [{"given": ["Ada", "B"]}]}, "name[0].given[1]")
-    'B'
-    """
-    value: Any = resource
-    for step in path.split("."):
-        match = _STEP.fullmatch(step)
-        if match is None:
-            text = "A column is a path such as birthDate, name[0].family or valueQuantity.value."
-            raise OutcomeError(Issue("invalid", text))
-        value = value.get(match[1]) if isinstance(value, dict) else None
-        if match[2] is not None:
-            at = int(match[2])
-            value = value[at] if isinstance(value, list) and at < len(value) else None
-    return value
+            found = _found(connection, event, actor, stored, path) if event else best[2]
+            # A message that states the element itself says more than one that speaks of the resource only.
+            if found.fields and (found.how != "resource" or not best[2].fields):
+                best = stored, event, found
+            if found.fields and found.how != "resource":
+                break
+        return _told(told[0], path, *best)
 
 
 def _event(connection: Connection, stored: Stored, actor: Actor, blobs: Blobs | None) -> Event | None:
@@ -120,7 +104,7 @@ def _versions(read: Reader, cell: Cell, newest: int, path: str) -> Iterator[Stor
         yield stored
 
 
-def _told(newest: Stored, stored: Stored, path: str, event: Event | None, fields: tuple[str, ...]) -> Lineage:
+def _told(newest: Stored, path: str, stored: Stored, event: Event | None, found: Found) -> Lineage:
     return Lineage(
         cell=f"{stored.rtype}/{stored.id}.{path}",
         version=newest.version,
@@ -130,38 +114,17 @@ def _told(newest: Stored, stored: Stored, path: str, event: Event | None, fields
         event_id=stored.event_id,
         source=event.source if event else "",
         kind=event.kind if event else "",
-        fields=fields,
+        fields=found.fields,
+        how=found.how,
     )
 
 
-def _fields(connection: Connection, event: Event, actor: Actor, stored: Stored, path: str) -> tuple[str, ...]:
+def _found(connection: Connection, event: Event, actor: Actor, stored: Stored, path: str) -> Found:
     if event.kind not in _FHIR:
-        return _of_ledger(events.ledger(connection, event.id, actor), f"{stored.rtype}/{stored.id}", path)
-    found = next((where for where, one in _inside(event) if _is_same(one, stored)), None)
-    if found is None:
-        return ()
-    return (f"{found}.{path}",)
-
-
-def _of_ledger(lines: Sequence[LedgerLine], name: str, path: str) -> tuple[str, ...]:
-    """The fields that became this element, or parts of it, or what it is a part of."""
-    of_this = {
-        line: line.target.removeprefix(f"{name}.") for line in lines if line.target.startswith(f"{name}.")
-    }
-    exact = [line.where for line, target in of_this.items() if target == path]
-    within = [line.where for line, target in of_this.items() if _is_within(target, path)]
-    around = [line.where for line, target in of_this.items() if _is_within(path, target)]
-    # The mapper counts what it states; in the resource other repetitions may stand before them.
-    moved = [line.where for line, target in of_this.items() if _plain(target) == _plain(path)]
-    return tuple(exact or within or around or moved)
-
-
-def _is_within(inner: str, outer: str) -> bool:
-    return inner.startswith((f"{outer}.", f"{outer}["))
-
-
-def _plain(path: str) -> str:
-    return re.sub(r"\[\d+\]", "", path)
+        lines = events.ledger(connection, event.id, actor)
+        return trail(lines, stored.resource(), path, Reader(connection, actor))
+    where = next((where for where, one in _inside(event) if _is_same(one, stored)), None)
+    return Found((), "none") if where is None else Found((f"{where}.{path}",), "element")
 
 
 def _inside(event: Event) -> Iterator[tuple[str, Resource]]:

@@ -1,0 +1,205 @@
+"""verify.lake_incremental: one changed resource is one changed row, and a kill -9 at any moment costs nothing.
+
+Room: verify. Touches: a scratch home, processes of its own that are killed.
+
+A writer tells its phases; the process that is to die counts them and kills itself with signal 9 at one that was drawn.
+Compaction has no phases: it is killed from outside after some milliseconds.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from careloom.fhir.outcome import Issue, OutcomeError
+from careloom.lake import compaction
+from careloom.lake.build import writing
+from careloom.lake.lake import Lake
+from careloom.lake.table import Table, tables_of
+from careloom.settings import Settings
+from careloom.store.database import Database
+from careloom.verify.figure import Figure
+from careloom.verify.lake_store import Shore, hl7, shore, synthea
+from careloom.verify.progress import Told, progress
+
+NAME = "lake-incremental"
+SEED = 9
+ROWS = 1_500
+"""Versions of a batch while there is killing."""
+CHANGED = 20
+
+
+def check(
+    settings: Settings, *, bundles: int = 40, messages: int = 200, kills: int = 60, torn: int = 12
+) -> list[Figure]:
+    """Figures: rows for changes, tables that differ after kills of the writer, and after kills of compaction."""
+    chance = random.Random(SEED)  # noqa: S311 - reproducible, not secret
+    with progress(NAME, None) as told, shore(NAME) as store:
+        told("filling a store", 0)
+        store.accept(synthea(settings, bundles), hl7(messages))
+        store.change(300, chance)
+        phases = _phases(store)
+        clean = store.rows()
+        told("killing writers", 0)
+        died, untrue = _killed(store, phases, kills, chance, told)
+        broken = store.rows(_broken(store))
+        torn_apart = _torn(store, torn, chance)
+        compacted = store.rows(_broken(store))
+        rows, others = _one_by_one(store, chance)
+    same = sum(clean[rtype] == broken.get(rtype) for rtype in clean)
+    still = sum(clean[rtype] == compacted.get(rtype) for rtype in clean)
+    return [
+        Figure(check=f"{NAME}.rows-for-{CHANGED}-changes", value=rows, unit="rows"),
+        Figure(check=f"{NAME}.other-files-touched", value=others, unit="files"),
+        Figure(check=f"{NAME}.kills", passed=died, failed=kills - died),
+        Figure(check=f"{NAME}.half-batches-seen", value=untrue, unit="times"),
+        Figure(check=f"{NAME}.tables-after-kills", passed=same, failed=len(clean) - same),
+        Figure(check=f"{NAME}.compactions-killed", value=torn_apart, unit="kills"),
+        Figure(check=f"{NAME}.tables-after-compaction", passed=still, failed=len(clean) - still),
+    ]
+
+
+def victim(url: str, root: str, phase: str, nth: int) -> None:
+    """Feed a lake, and die when a phase comes for the nth time; what runs in the process that is killed."""
+    heard = 0
+
+    def tell(said: str, _done: int) -> None:
+        nonlocal heard
+        heard += said == phase
+        if heard == nth:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    database = Database(url)
+    with writing(database, Path(root), tell, wait_s=10) as writer:
+        while writer.step(ROWS):
+            pass
+
+
+def compactor(url: str, root: str) -> None:
+    """Compact all tables of a lake, over and over; what runs in the process that is killed."""
+    with writing(Database(url), Path(root), wait_s=10) as writer:
+        print("begun", flush=True)  # noqa: T201 - the signal to who kills it
+        for rtype in writer.types:
+            compaction.gather(writer, rtype)
+            compaction.settle(writer, rtype)
+
+
+def _broken(store: Shore) -> Path:
+    return store.root.with_name("broken")
+
+
+def _phases(store: Shore) -> list[str]:
+    """Build the clean lake, and hear all phases that it went through."""
+    heard: list[str] = []
+    store.build(ROWS, lambda said, _done: heard.append(said))
+    return heard
+
+
+def _killed(
+    store: Shore, phases: Sequence[str], kills: int, chance: random.Random, told: Told
+) -> tuple[int, int]:
+    """Kill writers at each kind of phase; how many died by it, and how often readers saw half of a batch."""
+    kinds = sorted(set(phases))
+    drawn = (
+        [*kinds, *chance.choices(phases, k=kills)][:kills]
+        if kills >= len(kinds)
+        else chance.sample(kinds, kills)
+    )
+    root = _broken(store)
+    died = untrue = 0
+    for number, phase in enumerate(drawn):
+        told(f"killing writers ({number} of {kills})", number)
+        died += _dies(store, root, phase, chance.randint(1, phases.count(phase)))
+        untrue += not _is_whole(store, root)
+        if number % 20 == 10:  # noqa: PLR2004 - every now and then a whole build, so that the next kill finds a full lake
+            _forget_lake(root)
+    with writing(store.database, root) as writer:
+        while writer.step(ROWS):
+            pass
+    return died, untrue
+
+
+def _dies(store: Shore, root: Path, phase: str, nth: int) -> bool:
+    """Whether a writer was killed in this phase. A lake that has all goes through no more phases: it is begun anew."""
+    for _ in range(2):
+        call = f"victim({store.database.url!r}, {str(root)!r}, {phase!r}, {nth})"
+        with _run(call) as process:
+            if process.wait(600) == -signal.SIGKILL:
+                return True
+        _forget_lake(root)
+    return False
+
+
+def _forget_lake(root: Path) -> None:
+    for path in sorted(root.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+
+
+def _is_whole(store: Shore, root: Path) -> bool:
+    """Whether what readers see is the feed up to one place: nothing of what is behind it, all of what is before."""
+    try:
+        lake = Lake(root)
+        cursor = lake.published.cursor
+    except OutcomeError:
+        return True  # Nothing was published yet.
+    with lake.connection(versions=True) as duck:
+        seen = {
+            (rtype, *row)
+            for rtype in lake.types
+            for row in duck.execute(f'select id, version_id from "{rtype}_versions"').fetchall()
+        }
+    told: set[tuple[str, str, int]] = set()
+    for place, stored in store.feed():
+        if place <= cursor:
+            told.add((stored.rtype, stored.id, stored.version))
+    return seen == told
+
+
+def _torn(store: Shore, count: int, chance: random.Random) -> int:
+    """Kill compactions after some milliseconds; let the last one end. How many were killed."""
+    killed = 0
+    call = f"compactor({store.database.url!r}, {str(_broken(store))!r})"
+    for _ in range(count):
+        with _run(call) as process:
+            if process.stdout is not None:
+                process.stdout.readline()
+            time.sleep(chance.random() * 0.5)
+            process.kill()
+            killed += process.wait(60) == -signal.SIGKILL
+    with _run(call) as process:
+        process.communicate()
+        if process.returncode:
+            raise OutcomeError(Issue("exception", "The last compaction did not end well."))
+    return killed
+
+
+def _one_by_one(store: Shore, chance: random.Random) -> tuple[int, int]:
+    """Change resources one by one: how many rows came of it, and how many files went that had been there."""
+    rows = gone = 0
+    for _ in range(CHANGED):
+        before = _files(store.root)
+        while not store.build():
+            store.change(1, chance)
+        after = _files(store.root)
+        rows += sum(count for name, count in after.items() if name not in before)
+        gone += len(before.keys() - after.keys())
+    return rows, gone
+
+
+def _files(root: Path) -> dict[str, int]:
+    return {
+        f"{rtype}/{part.name}": part.rows for rtype in tables_of(root) for part in Table(root, rtype).parts()
+    }
+
+
+def _run(call: str) -> subprocess.Popen[bytes]:
+    program = f"import careloom.verify.lake_incremental as check; check.{call}"
+    return subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
