@@ -88,8 +88,8 @@ def superset_of(env: Env, items: Collection, other: Collection) -> Collection:
 def distinct_(env: Env, items: Collection) -> Collection:
     """The items without repetitions."""
     # Texts are found in a set; only what is no text is compared with each other one.
-    others = sum(type(system(item)) is not str for item in items)
-    env.spend(len(items) + (others + weight(items)) * others // 2)
+    others = [item for item in items if type(item) is not str and type(system(item)) is not str]
+    env.spend(len(items) + ((len(others) + weight(others)) * len(others) // 2 if others else 0))
     return distinct(items)
 
 

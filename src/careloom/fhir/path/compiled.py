@@ -26,12 +26,15 @@ _AS_JSON = frozenset({str, bool, int, Decimal, dict})
 """Types whose values are JSON already."""
 
 
+def _as_json(item: Any) -> Any:
+    return item.value if type(item) is Node else json_value(item)
+
+
 def _evaluated(run: Eval, resource: Any, context: Context | None, kind: str = "") -> Collection:
     context = context or _PLAIN
-    if type(resource) is not Node:
-        resource = Node(resource, kind) if kind else resource_node(resource)
+    root = resource if type(resource) is Node else Node(resource, kind) if kind else resource_node(resource)
     try:
-        return run(Env(context, resource, context.max_steps, NOTHING, NOTHING, NO_VARIABLES), [resource])
+        return run(Env(context, root, context.max_steps, NOTHING, NOTHING, NO_VARIABLES), [root])
     except RecursionError:
         raise too_costly("The FHIRPath expression or the resource is nested too deeply.") from None
     except DecimalException:
@@ -63,20 +66,13 @@ class Compiled:
         run = self._json
         if run is None:
             run = self._json = closure(self.tree, Want.JSON)
-        items = run.value if isinstance(run, Constant) else _evaluated(run, resource, context)
+        items = _evaluated(run, resource, context)
         if not items or items is TRUE or items is FALSE:
             return list(items)
         return [
             value
             for item in items
-            if (
-                value := item.value
-                if type(item) is Node
-                else item
-                if type(item) in _AS_JSON
-                else json_value(item)
-            )
-            is not None
+            if (value := item if type(item) in _AS_JSON else _as_json(item)) is not None
         ]
 
     def nodes(self, resource: Any, context: Context | None = None, *, type: str = "") -> Collection:  # noqa: A002

@@ -88,6 +88,7 @@ def chain(names: tuple[str, ...], want: Want = Want.NODES, *, is_start: bool = T
     """A path of names: `start`, then `member`s. Where types leave no choice, the JSON is walked without nodes between."""
     walks = [start(names[0]) if is_start else member(names[0]), *map(member, names[1:])]
     ways: dict[str, tuple[Straight, list[Walk]] | None] = {}
+    is_type = is_start and len(names) == 1 and names[0][:1].isupper()
 
     def way(kind: str) -> tuple[Straight, list[Walk]] | None:
         found = straight_way(kind, names, want, is_start=is_start)
@@ -95,24 +96,27 @@ def chain(names: tuple[str, ...], want: Want = Want.NODES, *, is_start: bool = T
         return ways[kind]
 
     def walk(env: Any, items: Collection) -> Collection:
-        if items and type(items[0]) is Node:
-            kind = items[0].type
-            found = ways[kind] if kind in ways else way(kind)
-            if found is not None:
-                straight, rest = found
-                try:
-                    if len(items) == 1:
-                        there = straight(items[0].value, env.spend)
-                    elif all(type(item) is Node and item.type == kind for item in items):
-                        there = [inner for item in items for inner in straight(item.value, env.spend)]
-                    else:
-                        return _stepwise(walks, items, env.spend)
-                except (AttributeError, TypeError):
-                    return _stepwise(walks, items, env.spend)  # the JSON is not of the shape that R4 asks for
-                if len(there) > FEW:
-                    env.spend(len(there) // FEW)
-                return _stepwise(rest, there, env.spend) if rest else there
-        return _stepwise(walks, items, env.spend)
+        if not items or type(items[0]) is not Node:
+            return _stepwise(walks, items, env.spend)
+        kind = items[0].type
+        if is_type and kind and len(items) == 1:
+            return items if names[0] in kinds_of(kind) else _stepwise(walks, items, env.spend)
+        found = ways[kind] if kind in ways else way(kind)
+        if found is None:
+            return _stepwise(walks, items, env.spend)
+        straight, rest = found
+        try:
+            if len(items) == 1:
+                there = straight(items[0].value, env.spend)
+            elif all(type(item) is Node and item.type == kind for item in items):
+                there = [inner for item in items for inner in straight(item.value, env.spend)]
+            else:
+                return _stepwise(walks, items, env.spend)
+        except (AttributeError, TypeError):
+            return _stepwise(walks, items, env.spend)  # the JSON is not of the shape that R4 asks for
+        if len(there) > FEW:
+            env.spend(len(there) // FEW)
+        return _stepwise(rest, there, env.spend) if rest else there
 
     return walk
 

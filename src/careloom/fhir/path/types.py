@@ -107,8 +107,11 @@ def resource_node(
     value: Any, owner: dict[str, Any] | None = None, key: str = "", place: int | None = None
 ) -> Node:
     """The node of a JSON object that may be a resource."""
-    rtype = value.get("resourceType") if type(value) is dict else ""
-    return Node(value, rtype if type(rtype) is str and rtype in _TYPES else "", owner, key, place)
+    if type(value) is dict:
+        rtype = value.get(RESOURCE_TYPE)
+        if type(rtype) is str and rtype in _TYPES:
+            return Node(value, rtype, owner, key, place)
+    return Node(value, "", owner, key, place)
 
 
 def named(node: Node) -> tuple[str, str]:
