@@ -92,6 +92,22 @@ def test_undated_rows_come_last_in_both_directions(connection: Connection) -> No
     assert ids(connection, "Observation", sort="-date") == ["2", "1", "3"]
 
 
+def test_codes_that_differ_behind_a_thousand_characters_are_told_apart(connection: Connection) -> None:
+    long = "x" * 1_500
+    for name in ("1", "2"):
+        coding = {"system": "urn:s", "code": long + name}
+        say(
+            connection,
+            observation(name, code={"coding": [coding]}, identifier=[{"system": long, "value": long + name}]),
+        )
+    for name in ("1", "2"):
+        assert ids(connection, "Observation", ("code", long + name)) == [name]
+        assert ids(connection, "Observation", ("code", f"urn:s|{long}{name}")) == [name]
+        assert ids(connection, "Observation", ("identifier", f"{long}|{long}{name}")) == [name]
+        assert ids(connection, "Observation", ("code:not", long + name)) == [{"1": "2", "2": "1"}[name]]
+    assert ids(connection, "Observation", ("code", long)) == []
+
+
 def test_codes_are_found_by_value_set_and_by_hierarchy(connection: Connection) -> None:
     tree = [
         {"code": "animal", "concept": [{"code": "cat", "concept": [{"code": "kitten"}]}, {"code": "dog"}]}

@@ -17,6 +17,8 @@ SUITE = Path("fhir-rest") / "CHECKLIST.md"
 MAPPING = Path(__file__).with_name("rest_checklist.toml")
 TESTS = Path(__file__).parents[3] / "tests"
 
+SECOND = "Crucible"
+
 Behaviours = dict[str, dict[str, list[str] | str]]
 """Area -> behaviour -> tests that hold it, or the reason why there is none."""
 
@@ -50,10 +52,11 @@ def behaviours() -> Behaviours:
 
 
 def areas(checklist: str) -> list[str]:
-    """The areas that the checklist names: the first cells of its table."""
+    """The areas that the checklist names: the first cells of its table, and the second suite, which it tells in a line."""
     rows = [line.strip("|").split("|") for line in checklist.splitlines() if line.startswith("| ")]
     cells = [row[0].strip() for row in rows]
-    return [cell for cell in cells if cell and cell != "area" and not cell.startswith("--")]
+    lines = [SECOND] if f"\n{SECOND}: " in checklist else []
+    return [cell for cell in cells if cell and cell != "area" and not cell.startswith("--")] + lines
 
 
 def exists(test: str) -> bool:
