@@ -12,11 +12,11 @@ import click
 from careloom import __version__
 from careloom.cli.checks import verify
 from careloom.cli.exchange import load, send
-from careloom.cli.lakeside import lake
 from careloom.cli.people import account, token
 from careloom.cli.reindexing import reindex
 from careloom.cli.running import demo, stop, up
 from careloom.cli.safekeeping import backup, doctor, restore
+from careloom.cli.views import lake
 from careloom.cli.worker import worker
 from careloom.fhir.outcome import OutcomeError
 from careloom.logs import configure, place_of

@@ -23,6 +23,7 @@ from careloom.lake.row import to_row, to_table
 from careloom.lake.view.fault import MARK
 from careloom.lake.view.statement import Statement
 
+Connection = duckdb.DuckDBPyConnection
 Format = Literal["csv", "ndjson", "parquet"]
 FORMATS: tuple[Format, ...] = ("csv", "ndjson", "parquet")
 
@@ -33,7 +34,7 @@ _COPY: dict[Format, str] = {
 }
 
 
-def connect(*, threads: int = 0, memory: str = "") -> duckdb.DuckDBPyConnection:
+def connect(*, threads: int = 0, memory: str = "") -> Connection:
     """A DuckDB of its own, in memory; it spills to disk when `memory` ("2GB") is used up."""
     options: dict[str, Any] = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
     if threads:
@@ -51,9 +52,7 @@ def tables_of(resources: Iterable[Resource]) -> dict[str, pa.Table]:
     return {kind: to_table(found, kind) for kind, found in rows.items()}
 
 
-def run(
-    connection: duckdb.DuckDBPyConnection, statement: Statement, source: str | pa.Table = ""
-) -> list[dict[str, Any]]:
+def run(connection: Connection, statement: Statement, source: str | pa.Table = "") -> list[dict[str, Any]]:
     """The rows of a view, all at once. `source`: an Arrow table, or what stands behind FROM."""
     with _asked(connection, statement, source) as sql, outcomes():
         cursor = connection.execute(sql)
@@ -61,7 +60,7 @@ def run(
 
 
 def batches(
-    connection: duckdb.DuckDBPyConnection,
+    connection: Connection,
     statement: Statement,
     source: str | pa.Table = "",
     rows: int = 50_000,
@@ -72,7 +71,7 @@ def batches(
 
 
 def write(
-    connection: duckdb.DuckDBPyConnection,
+    connection: Connection,
     statement: Statement,
     path: Path | str,
     form: Format,
@@ -80,8 +79,31 @@ def write(
 ) -> int:
     """Write the rows of a view to a file as they come; how many there were."""
     with _asked(connection, statement, source) as sql, outcomes():
-        found = connection.execute(f"COPY ({sql}) TO {quoted(str(path))} ({_COPY[form]})").fetchone()
+        cells = as_texts(statement, sql) if form == "csv" else sql
+        found = connection.execute(f"COPY ({cells}) TO {quoted(str(path))} ({_COPY[form]})").fetchone()
     return int(found[0]) if found else 0
+
+
+def texts(
+    connection: Connection,
+    statement: Statement,
+    source: str | pa.Table = "",
+    rows: int = 10_000,
+) -> Iterator[list[tuple[str | None, ...]]]:
+    """The rows of a view as the texts that CSV has, some at a time."""
+    with _asked(connection, statement, source) as sql, outcomes():
+        cursor = connection.execute(as_texts(statement, sql))
+        while some := cursor.fetchmany(rows):
+            yield some
+
+
+def as_texts(statement: Statement, sql: str) -> str:
+    """A query for CSV: a list is the text of a JSON array, everything else the text that DuckDB makes of it."""
+    cells = [
+        f"CAST({f'to_json({name})' if many else name} AS VARCHAR) AS {name}"
+        for name, many in ((f'"{column}"', column in statement.lists) for column in statement.columns)
+    ]
+    return f"SELECT {', '.join(cells)} FROM ({sql}) AS v"
 
 
 def quoted(text: str) -> str:
@@ -90,9 +112,7 @@ def quoted(text: str) -> str:
 
 
 @contextlib.contextmanager
-def _asked(
-    connection: duckdb.DuckDBPyConnection, statement: Statement, source: str | pa.Table
-) -> Generator[str]:
+def _asked(connection: Connection, statement: Statement, source: str | pa.Table) -> Generator[str]:
     """The SQL over a source; an Arrow table is known by a name while it is read."""
     if isinstance(source, str):
         yield statement.sql("duckdb", source)
@@ -121,9 +141,6 @@ def outcome_of(message: str, kind: str) -> OutcomeError:
     complaint = re.search(re.escape(MARK) + r"([^\n]*)", message)
     if complaint is None:
         return OutcomeError(Issue("processing", f"The query stopped: {kind}."))
-    place, _, text = (
-        complaint[1].rpartition(": ")
-        if complaint[1].startswith("ViewDefinition.")
-        else ("", "", complaint[1])
-    )
+    said = complaint[1].partition(" SQLSTATE")[0]
+    place, _, text = said.partition(": ") if said.startswith("ViewDefinition.") else ("", "", said)
     return OutcomeError(Issue("processing", text, place))

@@ -4,7 +4,8 @@ Room: lake. May import: lake.view, fhir.path. Standards: http://hl7.org/fhirpath
 getReferenceKey, https://sql-on-fhir.org/ig/2.0.0/StructureDefinition-ViewDefinition.html#required-additional-functions
 
 The key of a resource is its id. The key of a reference is the id in `Type/id`, whatever address stands before it and
-version after it.
+version after it. A reference within a transaction that was not carried out yet (`urn:uuid:...`) does not say a type; its
+key is the UUID, which generators of data use as the id too.
 """
 
 from __future__ import annotations
@@ -306,7 +307,8 @@ def get_reference_key(compiler: Compiler, node: t.Call, this: Value) -> Result:
 
     def step(one: Value) -> Result:
         reference = member(compiler.names, one, "reference")
-        pattern = rf"(?:^|/)(?:{wanted or '[A-Z][A-Za-z]+'})/([A-Za-z0-9\-.]+)(?:/_history/[A-Za-z0-9\-.]+)?$"
+        before = rf"(?:(?:^|/)(?:{wanted or '[A-Z][A-Za-z]+'})/|^urn:uuid:)"
+        pattern = rf"{before}([A-Za-z0-9\-.]+)(?:/_history/[A-Za-z0-9\-.]+)?$"
         address = reference.sql if isinstance(reference, Value) else Constant(None)
         return text(fn("nonempty", fn("matched", address, Constant(pattern))), "string")
 

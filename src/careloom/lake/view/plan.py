@@ -216,8 +216,10 @@ class _Planner:
         start = self._as_json if isinstance(this.sql, Row) else this
         if isinstance(start.holds, Struct):
             raise _NeedsJson
-        found = self._below(select, start, compiler)
+        # A path may lead somewhere from the items only (`answer.item`): that it does not from here is no matter.
+        found = self._below(select, start, replace(compiler, warnings=None))
         if found is None:
+            self._below(select, start, compiler)
             nothing = Value(fn("no items"), "Element", Leaf.JSON, many=True)
             self._unnest(select, nothing, compiler, into, columns)
             return

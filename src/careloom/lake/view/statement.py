@@ -30,6 +30,8 @@ class Statement:
     name: str
     resource: str
     columns: tuple[str, ...]
+    lists: frozenset[str]
+    """The columns that hold lists."""
     warnings: tuple[Issue, ...]
     view: View
 
@@ -51,4 +53,5 @@ def compile_view(definition: Any) -> Statement:
     for column, value in found.columns:
         finished(column, value)
     names = tuple(column.name for column, _ in found.columns)
-    return Statement(view.name, view.resource, names, tuple(found.warnings), view)
+    lists = frozenset(column.name for column, _ in found.columns if column.collection)
+    return Statement(view.name, view.resource, names, lists, tuple(found.warnings), view)
