@@ -220,3 +220,24 @@ def test_a_full_reindex_keeps_the_values_of_own_parameters(database: Database) -
         assert job is not None
         assert job.status == "done"
     assert found(database) == found(database, "flag=true") == ["a"]
+
+
+def test_gaps_among_the_row_ids_and_rows_of_other_types_are_passed_over_in_short_steps(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("careloom.store.ownindex.STRETCH", 10)
+    for name in "abc":
+        with database.connection() as connection:
+            connection.execute("select nextval('rid_block') from generate_series(1, 1000)")
+            others = [
+                Write({"resourceType": "Basic", "id": f"{name}{n}", "code": {"text": "x"}}) for n in range(25)
+            ]
+            commit(connection, [*others, Write(patient(name))], ORIGIN)
+    with database.connection() as connection:
+        define(connection)
+    steps = 0
+    while any(one.is_open for one in _jobs(database)):
+        run_job(database, Settings(), NOW)
+        steps += 1
+    assert found(database) == ["a", "b", "c"]
+    assert steps < 40

@@ -134,3 +134,19 @@ def test_in_haste_an_error_is_that_of_a_cursor_and_a_cursor_is_refused(database:
         assert fetch(connection, b"select 2") == [(2,)]
     with database.autocommit() as connection:
         assert connection.execute("select 3").fetchall() == [(3,)]
+
+
+def test_a_search_whose_plan_depends_on_its_values_is_planned_for_them(database: Database) -> None:
+    steady = "select rid from res r where r.key = %s"
+    unsteady = (
+        "select rid from res r where r.ix && %s::bigint[]",
+        "select rid from res r where r.pat in (select rc.key from res rc where rc.id = %s)",
+        "select rid from res r where exists (select from s_str s where s.rid = r.rid and s.v = %s)",
+    )
+    with database.connection() as connection:
+        for _ in range(module.USES + 1):
+            fetch(connection, steady.encode(), [7])
+            for sql, value in zip(unsteady, ([7], "x", "x"), strict=True):
+                fetch(connection, sql.encode(), [value])
+        prepared = connection.execute("select statement from pg_prepared_statements").fetchall()
+    assert [sql.replace("$1", "%s") for (sql,) in prepared] == [steady]

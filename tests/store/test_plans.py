@@ -154,3 +154,14 @@ def test_a_search_that_must_look_at_too_much_is_given_up_with_an_outcome(
     with plenty.connection() as connection, pytest.raises(OutcomeError) as raised:
         Reader(connection, STATION).search(parse("Observation", [("_content", "nowhere")], strict=True))
     assert raised.value.issues[0].code == "too-costly"
+
+
+def test_who_is_referred_to_is_looked_up_from_the_few_patients_that_are_meant(
+    plenty: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # All observations are final, and those of one patient are found by an index.
+    with plenty.connection() as connection:
+        asked = [("identifier", "urn:mrn|m7"), ("_has:Observation:subject:status", "final")]
+        (plan,) = plans_of(connection, "Patient", asked, monkeypatch)
+    indexes = {node["Index Name"] for node in nodes(plan) if "Index Name" in node}
+    assert "res_pat" in indexes

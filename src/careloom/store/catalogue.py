@@ -23,6 +23,7 @@ from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.searchdefinition import Base, Definition
 from careloom.fhir.searchparam import FIRST_OWN, SearchParameter, of_r4
 from careloom.store.database import Connection
+from careloom.store.fetch import fetch
 
 LAST = (1 << 15) - 1
 """The highest id: a smallint."""
@@ -48,8 +49,8 @@ class Entry(NamedTuple):
 
 def stamp_of(connection: Connection) -> int:
     """The stamp of the catalogue now."""
-    row = connection.execute("select stamp from search_catalogue").fetchone()
-    return row[0] if row else 0
+    [(stamp,)] = fetch(connection, b"select stamp from search_catalogue")
+    return stamp
 
 
 def changed(connection: Connection) -> None:

@@ -21,14 +21,14 @@ from careloom.store.resource_type import number_of
 from careloom.store.row import Row, row_by
 from careloom.store.stored import Stored, stored_of
 
-SCANNED = 20_000
-"""Rows of other types that one step passes over at most."""
+STRETCH = 50_000
+"""Row ids that one step goes over at most, so that rows of other types do not make it long."""
 
 NEXT = b"""
-select rid, rtype = any(%s) and not is_deleted from res where rid > %s and rid <= %s order by rid limit %s"""
+select rid from res where rid > %s and rid <= %s and rtype = any(%s) and not is_deleted order by rid limit %s"""
 CHANGE = """
-update res r set ix = array(
-  select unnest(r.ix) except select unnest(%s::bigint[]) union select unnest(%s::bigint[])) where rid = %s"""
+with entry as (select rid, array_agg(ix) as ix from unnest(%s::bigint[], %s::bigint[]) as t(rid, ix) group by rid)
+update res r set ix = array(select unnest(r.ix) {how} select unnest(entry.ix)) from entry where r.rid = entry.rid"""
 # What a job that failed or was cancelled has left undone is taken on as well.
 CLAIM = """
 update search_parameter set job = %s
@@ -86,14 +86,18 @@ def extent(connection: Connection, work: Work) -> tuple[int, int]:
 
 def passed(connection: Connection, work: Work, after: int, upto: int, limit: int) -> Passed:
     """Do the next `limit` rows of its types, or come past so many others that it is time for a commit."""
-    found = fetch(connection, NEXT, [work.types, after, upto, SCANNED])
-    meant = [rid for rid, is_meant in found if is_meant][:limit]
-    last = meant[-1] if len(meant) == limit else (found[-1][0] if found else upto)
+    end = min(upto, after + STRETCH)
+    meant = [rid for (rid,) in fetch(connection, NEXT, [after, end, work.types, limit])]
+    last = meant[-1] if len(meant) == limit else end
     if meant:
         stored = stored_of(connection, fetch(connection, LOCKED.encode(), [meant]))
         _take(connection, work.going, stored)
         _put(connection, work.coming, stored)
-    return Passed(last, len(meant), is_end=len(found) < SCANNED and len(meant) < limit)
+    elif last < upto:
+        # Row ids have gaps, which nobody need walk through.
+        [(following,)] = fetch(connection, b"select min(rid) from res where rid > %s", [last])
+        last = upto if following is None else min(upto, following - 1)
+    return Passed(last, len(meant), is_end=last >= upto)
 
 
 def finished(connection: Connection, job: str) -> None:
@@ -113,7 +117,7 @@ def _put(
     # A row that was written since it began bears the values already: they are put in once.
     numbers = sorted({parameter.id for some in coming.values() for parameter in some})
     _strike(connection, numbers, [rid for rid, _ in rows])
-    _change(connection, [([], sorted(row.ix), rid) for rid, row in rows if row.ix])
+    _change(connection, "union", rows)
     copy_values(connection, ((rid, row) for rid, row in rows if _is_beside(row)))
 
 
@@ -123,7 +127,7 @@ def _take(
     rows = [(one.seq, row_by(one.resource(), going[one.rtype])) for one in stored if one.rtype in going]
     numbers = sorted({parameter.id for some in going.values() for parameter in some})
     _strike(connection, numbers, [rid for rid, _ in rows])
-    _change(connection, [(sorted(row.ix), [], rid) for rid, row in rows if row.ix])
+    _change(connection, "except", rows)
 
 
 def _strike(connection: Connection, numbers: Sequence[int], rids: Sequence[int]) -> None:
@@ -133,10 +137,12 @@ def _strike(connection: Connection, numbers: Sequence[int], rids: Sequence[int])
         )
 
 
-def _change(connection: Connection, changes: Sequence[tuple[list[int], list[int], int]]) -> None:
-    if changes:
-        with connection.cursor() as cursor:
-            cursor.executemany(CHANGE, changes)
+def _change(connection: Connection, how: str, rows: Sequence[tuple[int, Row]]) -> None:
+    """Put the entries of these rows into theirs (union), or take them out (except)."""
+    pairs = [(rid, entry) for rid, row in rows for entry in row.ix]
+    if pairs:
+        rids, hashes = zip(*pairs, strict=True)
+        connection.execute(CHANGE.format(how=how).encode(), [list(rids), list(hashes)])
 
 
 def _is_beside(row: Row) -> bool:
