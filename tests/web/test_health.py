@@ -16,7 +16,9 @@ import pytest
 
 from careloom.fhir.resource import dumps
 from careloom.flow.station import hears
+from careloom.lake.build import writing
 from careloom.registry import STATIONS
+from careloom.settings import lake_root
 from careloom.store.actor import STATION
 from careloom.store.backup import backup
 from careloom.store.event import Arrival
@@ -154,3 +156,15 @@ def test_search_parameters_of_ones_own_are_listed_with_how_far_they_are(
     while time.monotonic() < deadline and table(admin, "Search parameters")["nick"][1] != "ready":
         served.flow.run_job()
     assert table(admin, "Search parameters") == {"nick": ["Patient", "ready", ""]}
+
+
+def test_the_lake_says_how_far_it_follows(admin: httpx.Client, served: Any) -> None:
+    assert gauges(admin)["Lake"][0] == "not built"
+    told(served, 3)
+    with writing(served.database, lake_root(served.settings)) as writer:
+        writer.step()
+    value, note = gauges(admin)["Lake"]
+    assert (value, note.split(",")[0]) == ("fresh", "1 table")
+    for n in range(2):
+        served.flow.create("Patient", dumps({"resourceType": "Patient", "active": bool(n)}), STATION)
+    assert gauges(admin)["Lake"][0] == "2 behind"

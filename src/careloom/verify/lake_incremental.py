@@ -55,7 +55,7 @@ def check(
     same = sum(clean[rtype] == broken.get(rtype) for rtype in clean)
     still = sum(clean[rtype] == compacted.get(rtype) for rtype in clean)
     return [
-        Figure(check=f"{NAME}.rows-for-{CHANGED}-changes", value=rows, unit="rows"),
+        Figure(check=f"{NAME}.one-row-a-change", passed=min(rows, CHANGED), failed=abs(rows - CHANGED)),
         Figure(check=f"{NAME}.other-files-touched", value=others, unit="files"),
         Figure(check=f"{NAME}.kills", passed=died, failed=kills - died),
         Figure(check=f"{NAME}.half-batches-seen", value=untrue, unit="times"),

@@ -16,11 +16,14 @@ from starlette.responses import Response
 
 from careloom import __version__
 from careloom.flow.station import hears
+from careloom.lake import manifest
 from careloom.registry import STATIONS
-from careloom.store import events, outbox
+from careloom.settings import lake_root
+from careloom.store import events, feed, outbox
 from careloom.store.aside import Aside, asides
 from careloom.store.backup import last_backup
 from careloom.store.catalogue import Progress, progress
+from careloom.store.database import Connection
 from careloom.store.health import MOST_COUNTED, Health, Lag, health
 from careloom.store.outbox import Queue
 from careloom.web.call import Call
@@ -109,9 +112,10 @@ def show(call: Call) -> Response:
         parameters = [_parameter(one) for one in progress(connection)]
         set_aside = asides(connection) if call.may("event.read") else []
         queues = outbox.queues(connection) if _may_count(call) else []
+        lake = _lake(call, connection)
     return call.show(
         "health.html",
-        gauges=_gauges(call, state, counted, waiting_s) + [_forward(queue) for queue in queues],
+        gauges=[*_gauges(call, state, counted, waiting_s), lake, *(_forward(queue) for queue in queues)],
         stations=[_station(name, lag) for name, lag in state.behind.items()],
         sources=_sources(call, counted, latest),
         statuses=[Choice(code, title) for code, (title, _) in STATUSES.items()],
@@ -164,6 +168,22 @@ def _forward(queue: Queue) -> Gauge:
     tone = "soon" if queue.refused or queue.waiting >= SLOW else ""
     return Gauge(
         "To send on", f"{queue.waiting:,}", f"to {queue.destination}, {queue.refused:,} refused", tone
+    )
+
+
+def _lake(call: Call, connection: Connection) -> Gauge:
+    """How far the tables of analysis follow the store."""
+    published = manifest.read(lake_root(call.site.settings))
+    if published is None or published.at is None:
+        return Gauge("Lake", "not built", "careloom lake build makes it")
+    waiting = feed.ahead(connection, published.cursor)
+    age = call.now - published.at
+    tables = f"{len(published.versions)} {'table' if len(published.versions) == 1 else 'tables'}"
+    return Gauge(
+        "Lake",
+        f"{waiting:,} behind" if waiting else "fresh",
+        f"{tables}, as of {span(age)} ago",
+        "soon" if waiting and age.total_seconds() > LATE_S else "",
     )
 
 
