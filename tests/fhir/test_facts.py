@@ -9,6 +9,7 @@ from types import ModuleType
 import pytest
 
 from careloom.fhir.facts import children, facts, resource_types, search_ids
+from careloom.fhir.profile.terms import Terms
 
 ROOT = Path(__file__).parents[2]
 R4 = ROOT / "src" / "careloom" / "fhir" / "r4"
@@ -45,6 +46,16 @@ def test_the_structures_are_what_the_published_definitions_say(
     script = importlib.import_module("r4_structures")
     text = script.condensed(script.definitions(r4_archive))
     assert text == (R4 / "structures.json").read_text("utf-8")
+
+
+def test_the_codes_of_required_bindings_are_those_of_the_terms() -> None:
+    # Both are made of the same definitions; facts hold those few that every process needs at once.
+    terms = Terms()
+    for name, systems in facts().codes.items():
+        base = "http://terminology.hl7.org" if name.startswith("v3-") else "http://hl7.org/fhir"
+        members = terms.members(f"{base}/ValueSet/{name}")
+        assert members.codes == {system: frozenset(codes) for system, codes in systems.items()}, name
+        assert not members.undecided, name
 
 
 def test_a_search_parameter_keeps_its_number_when_others_come_and_go() -> None:

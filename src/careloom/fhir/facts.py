@@ -64,7 +64,7 @@ class Facts(msgspec.Struct, frozen=True):
     elements: dict[str, dict[str, Element]]
     """Owner ("Patient", "Patient.contact", "HumanName") -> name -> element."""
     codes: dict[str, dict[str, tuple[str, ...]]]
-    """Value set -> system -> codes."""
+    """Value set -> system -> codes, of required bindings; the other value sets stand in r4/terms.json, which few need."""
     rules: dict[str, tuple[Rule, ...]]
     """Owner -> invariants; those that every element or resource has are left out."""
     search: dict[str, dict[str, Parameter]]
