@@ -68,6 +68,8 @@ def minify(raw: bytes) -> bytes:
     b'{"value":1.50}'
     """
     try:
+        # The formatter lets any bytes through within strings; JSON is UTF-8 (RFC 8259, 8.1), and so is all that is kept.
+        str(raw, "utf-8")
         return msgspec.json.format(raw, indent=-1)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise OutcomeError(Issue("structure", f"The body is not JSON: {error}")) from None

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from careloom.connect.archive import members
 from careloom.fhir import xml
 from careloom.settings import settings_from
+from careloom.store.event import Arrival
 from careloom.verify.r4_examples import ARCHIVE
 
 SOME = settings(
@@ -211,6 +212,31 @@ def test_a_bent_patch(holding: httpx.Client, chance: random.Random) -> None:
         body = bent(whole, chance) if chance.random() < 0.3 else whole
         check(holding.patch("/Patient/seven", content=json.dumps(body), headers={"content-type": media}))
     holding.put("/Patient/seven", json=PATIENT)
+
+
+@pytest.mark.parametrize(
+    "place", [b"seven", b"Ada", b"Patient", b"family", b"PUT", b"urn:uuid:1", b"transaction"]
+)
+@pytest.mark.parametrize("wrong", [b"\xff", b"\xc3", b"\xed\xa0\x80", b"\xf8\x88"])
+def test_bytes_that_are_no_utf_8_are_refused_wherever_they_stand(
+    client: httpx.Client, served: Any, place: bytes, wrong: bytes
+) -> None:
+    request = {"method": "PUT", "url": "Patient/seven"}
+    entry = {"fullUrl": "urn:uuid:1", "resource": PATIENT, "request": request}
+    alone = json.dumps(PATIENT).encode()
+    bundle = json.dumps({"resourceType": "Bundle", "type": "transaction", "entry": [entry]}).encode()
+    half = place[:3] + wrong + place[3:]
+    sent = [("PUT", "/Patient/seven", alone), ("POST", "/Patient", alone), ("POST", "", bundle)]
+    for method, path, body in sent:
+        if place in body:
+            answer = client.request(method, path, content=body.replace(place, half))
+            assert answer.status_code == 400, answer.text
+            assert answer.json()["issue"][0]["code"] == "structure"
+    for kind, body in (("fhir", alone), ("fhir", bundle), ("ndjson", alone)):
+        if place in body:
+            receipt = served.flow.accept(Arrival("files", kind, body.replace(place, half), ""))
+            assert (receipt.status, receipt.issues[0].code) == ("quarantined", "structure")
+    assert client.get("/Patient").json().get("entry", []) == []
 
 
 @pytest.mark.parametrize(("method", "address"), NUL)
