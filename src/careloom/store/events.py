@@ -308,7 +308,8 @@ def _packed_ledger(lines: Sequence[LedgerLine]) -> bytes | None:
 
 
 def _json(issues: Sequence[Issue]) -> bytes:
-    return msgspec.json.encode(issues)
+    # What is wrong may be named by an element of the sender's own; jsonb takes every character but U+0000.
+    return msgspec.json.encode(issues).replace(b"\\u0000", b"\\ufffd")
 
 
 def _issues(values: list[Any]) -> tuple[Issue, ...]:

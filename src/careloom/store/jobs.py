@@ -147,4 +147,5 @@ def _job(row: tuple[Any, ...]) -> Job:
 
 
 def _json(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
+    # What is wrong may be named by an element of the client's own; jsonb takes every character but U+0000.
+    return msgspec.json.encode(value).decode().replace("\\u0000", "\\ufffd")
