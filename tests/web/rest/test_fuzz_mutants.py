@@ -263,3 +263,17 @@ def test_a_nul_in_a_form_or_a_parameter_is_refused(client: httpx.Client) -> None
         ).status_code
         == 400
     )
+
+
+def test_what_is_wrong_may_bear_a_nul_in_its_name(client: httpx.Client, served: Any) -> None:
+    body = json.dumps(PATIENT | {"x\0y": 1, "name": [{"\0": "z"}]}).encode()
+    assert client.put("/Patient/seven", content=body).status_code == 400
+    receipt = served.flow.accept(Arrival("files", "fhir", body, ""))
+    assert (receipt.status, len(receipt.issues)) == ("quarantined", 2)
+    ndjson = {"content-type": "application/fhir+ndjson"}
+    kicked = client.post("/$import", content=body + b"\n" + json.dumps(WEIGHT).encode(), headers=ndjson)
+    while served.flow.run_job():
+        pass
+    told = client.get(kicked.headers["content-location"]).json()
+    assert (told["output"][0]["count"], told["error"][0]["count"]) == (1, 1)
+    assert client.get(told["error"][0]["url"]).status_code == 200
