@@ -66,8 +66,15 @@ def follow(database: Database, settings: Settings, leaving: threading.Event) -> 
     while not leaving.wait(settings.lake_every_s):
         try:
             follower.round(leaving.is_set)
+        except OutcomeError as error:
+            if any(issue.code == "lock-error" for issue in error.issues):
+                continue  # A command is at work on the lake, and makes it as fresh as this would.
+            _failed(follower, str(error), leaving)
         except Exception as error:  # noqa: BLE001 - whatever ails the lake, it is derived: the store must not feel it
-            said = str(error) if isinstance(error, OutcomeError) else place_of(error)
-            log.warning("lake_not_fed", reason=said)
-            follower.forget()
-            leaving.wait(PATIENCE_S)
+            _failed(follower, place_of(error), leaving)
+
+
+def _failed(follower: Follower, reason: str, leaving: threading.Event) -> None:
+    log.warning("lake_not_fed", reason=reason)
+    follower.forget()
+    leaving.wait(PATIENCE_S)

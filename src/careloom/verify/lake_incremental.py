@@ -24,6 +24,7 @@ from careloom.lake.lake import Lake
 from careloom.lake.table import Table, tables_of
 from careloom.settings import Settings
 from careloom.store.database import Database
+from careloom.store.feed import Cursor
 from careloom.verify.figure import Figure
 from careloom.verify.lake_store import Shore, hl7, shore, synthea
 from careloom.verify.progress import Told, progress
@@ -112,11 +113,12 @@ def _killed(
         else chance.sample(kinds, kills)
     )
     root = _broken(store)
+    feed = [(place, (one.rtype, one.id, one.version)) for place, one in store.feed()]
     died = untrue = 0
     for number, phase in enumerate(drawn):
         told(f"killing writers ({number} of {kills})", number)
         died += _dies(store, root, phase, chance.randint(1, phases.count(phase)))
-        untrue += not _is_whole(store, root)
+        untrue += not _is_whole(feed, root)
         if number % 20 == 10:  # noqa: PLR2004 - every now and then a whole build, so that the next kill finds a full lake
             _forget_lake(root)
     with writing(store.database, root) as writer:
@@ -141,7 +143,7 @@ def _forget_lake(root: Path) -> None:
         path.rmdir() if path.is_dir() else path.unlink()
 
 
-def _is_whole(store: Shore, root: Path) -> bool:
+def _is_whole(feed: Sequence[tuple[Cursor, tuple[str, str, int]]], root: Path) -> bool:
     """Whether what readers see is the feed up to one place: nothing of what is behind it, all of what is before."""
     try:
         lake = Lake(root)
@@ -154,11 +156,7 @@ def _is_whole(store: Shore, root: Path) -> bool:
             for rtype in lake.types
             for row in duck.execute(f'select id, version_id from "{rtype}_versions"').fetchall()
         }
-    told: set[tuple[str, str, int]] = set()
-    for place, stored in store.feed():
-        if place <= cursor:
-            told.add((stored.rtype, stored.id, stored.version))
-    return seen == told
+    return seen == {version for place, version in feed if place <= cursor}
 
 
 def _torn(store: Shore, count: int, chance: random.Random) -> int:
