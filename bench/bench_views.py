@@ -1,0 +1,196 @@
+"""bench_views: a view that flattens a million Observations: careloom's SQL beside others, in one run.
+
+    PYTHONPATH=src python bench/bench_views.py [HOW_MANY]
+
+The floor is SQL that a person writes by hand for DuckDB over the same nested Parquet. json_extract reads the same
+Observations as JSON text. Spark runs where PySpark and Java are; pysof, where it imports, on a part, as it is asked for
+rows a second. Observations are those of the public patients (`patients` under the setting `conformance`), or else made
+by hand, repeated under new ids; every engine counts all rows and gives the same number.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import zstandard
+
+from careloom.fhir.resource import dumps, loads
+from careloom.lake import engine, spark
+from careloom.lake.row import to_row, to_table
+from careloom.lake.view.statement import compile_view
+from careloom.settings import settings_from
+
+LOINC = "http://loinc.org"
+VIEW: dict[str, Any] = {
+    "resource": "Observation",
+    "select": [
+        {
+            "column": [
+                {"name": "id", "path": "id"},
+                {"name": "patient", "path": "subject.reference"},
+                {"name": "effective", "path": "effective.ofType(dateTime)"},
+                {"name": "status", "path": "status"},
+                {"name": "value", "path": "value.ofType(Quantity).value"},
+                {"name": "unit", "path": "value.ofType(Quantity).unit"},
+            ]
+        },
+        {
+            "forEach": f"code.coding.where(system = '{LOINC}')",
+            "column": [{"name": "code", "path": "code"}, {"name": "display", "path": "display"}],
+        },
+    ],
+}
+FLOOR = f"""
+    SELECT id, subject.reference patient, effectiveDateTime effective, status, valueQuantity.value "value",
+      valueQuantity.unit unit, c.code code, c.display display
+    FROM (SELECT *, unnest(code.coding) c FROM {{source}}) WHERE c."system" = '{LOINC}'"""
+EXTRACT = f"""
+    SELECT raw->>'$.id' id, raw->>'$.subject.reference' patient, raw->>'$.effectiveDateTime' effective,
+      raw->>'$.status' status, CAST(raw->'$.valueQuantity.value' AS DOUBLE) "value",
+      raw->>'$.valueQuantity.unit' unit, c->>'$.code' code, c->>'$.display' display
+    FROM (SELECT raw, unnest(CAST(raw->'$.code.coding' AS JSON[])) c FROM
+      (SELECT CAST(raw AS JSON) raw FROM {{source}})) WHERE c->>'$.system' = '{LOINC}'"""
+ROUNDS = 3
+SAMPLE = 70_000
+PYSOF = 20_000
+
+
+def observations() -> Iterator[dict[str, Any]]:
+    """Synthetic Observations, real in their size."""
+    packed = settings_from().conformance / "patients" / "synthea-r4.tar.zst"
+    if not packed.exists():
+        for number in range(SAMPLE):
+            yield _by_hand(number)
+        return
+    with (
+        packed.open("rb") as file,
+        zstandard.ZstdDecompressor().stream_reader(file) as stream,
+        tarfile.open(fileobj=io.BufferedReader(stream), mode="r|") as archive,
+    ):
+        for member in archive:
+            content = archive.extractfile(member) if member.name.endswith(".json") else None
+            for entry in loads(content.read()).get("entry", []) if content else []:
+                if entry["resource"]["resourceType"] == "Observation":
+                    yield entry["resource"]
+
+
+def _by_hand(number: int) -> dict[str, Any]:
+    return {
+        "resourceType": "Observation",
+        "id": f"o{number}",
+        "status": "final",
+        "code": {"coding": [{"system": LOINC, "code": f"{number % 90}-1", "display": f"Test {number % 90}"}]},
+        "subject": {"reference": f"Patient/{number % 500}"},
+        "effectiveDateTime": f"20{number % 26:02}-01-02T03:04:05Z",
+        "valueQuantity": {"value": number % 1000 / 10, "unit": "mg/dL"},
+    }
+
+
+def timed(name: str, count: int, work: Callable[[], int]) -> float:
+    """The best of some rounds; prints wall and process CPU seconds, and rows a second."""
+    best, cpu, rows = float("inf"), 0.0, 0
+    for _ in range(ROUNDS):
+        started, busy = time.perf_counter(), time.process_time()
+        rows = work()
+        took = time.perf_counter() - started
+        if took < best:
+            best, cpu = took, time.process_time() - busy
+    print(f"{name:44} {best:8.2f} s  cpu {cpu:8.2f} s  {count / best:12,.0f} /s  {rows:,} rows", flush=True)
+    return best
+
+
+def main(many: int) -> None:
+    view = compile_view(VIEW)
+    with tempfile.TemporaryDirectory() as folder:
+        parquet, count = laid(Path(folder), many)
+        source = f"read_parquet({engine.quoted(str(parquet))})"
+        connection = engine.connect(threads=2, memory="6GB")
+
+        def duck(sql: str) -> Callable[[], int]:
+            def work() -> int:
+                connection.execute(f"CREATE OR REPLACE TEMP TABLE found AS {sql}")
+                [rows] = connection.execute("SELECT count(*) FROM found").fetchone() or (0,)
+                return rows
+
+            return work
+
+        print(f"{count:,} Observations, {parquet.stat().st_size / count:.0f} bytes each with raw")
+        floor = timed("floor: by hand, nested Parquet, DuckDB", count, duck(FLOOR.format(source=source)))
+        ours = timed("careloom's view, DuckDB", count, duck(view.sql("duckdb", source)))
+        print(f"{'':44} {ours / floor:8.2f} times the floor")
+        timed("by hand, json_extract, DuckDB", count, duck(EXTRACT.format(source=source)))
+        out = Path(folder) / "out.parquet"
+        timed(
+            "careloom's view to a Parquet file",
+            count,
+            lambda: engine.write(connection, view, out, "parquet", source),
+        )
+        _pysof(Path(folder))
+        _spark(view, parquet, count)
+
+
+def laid(folder: Path, many: int) -> tuple[Path, int]:
+    """A Parquet file in the shape of the lake; a sample is laid by Python, and repeated by DuckDB."""
+    started = time.perf_counter()
+    sample = list(islice(observations(), SAMPLE))
+    with (folder / "part.ndjson").open("wb") as lines:
+        lines.writelines(dumps(each) + b"\n" for each in sample[:PYSOF])
+    read = time.perf_counter()
+    table = to_table((to_row(each) for each in sample), "Observation")
+    took = time.perf_counter() - read
+    print(
+        f"laying {len(sample):,} Observations into columns: {took:.1f} s (reading them: {read - started:.1f} s)"
+    )
+    pq.write_table(table, folder / "sample.parquet")
+    times = -(-many // len(sample))
+    path = folder / "observations.parquet"
+    engine.connect(threads=2, memory="6GB").execute(
+        f"COPY (SELECT * REPLACE (id || '-' || n AS id) FROM read_parquet('{folder}/sample.parquet'), range({times}) r(n))"
+        f" TO '{path}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 100000)"
+    )
+    return path, times * len(sample)
+
+
+def _pysof(folder: Path) -> None:
+    view = json.dumps({"resourceType": "ViewDefinition", "status": "active", **VIEW})
+
+    def work() -> int:
+        pysof = import_module("pysof")
+        pysof.process_ndjson_to_file(view, str(folder / "part.ndjson"), str(folder / "pysof.csv"), "csv")
+        return sum(1 for _ in (folder / "pysof.csv").open())
+
+    try:
+        timed(f"pysof, NDJSON to CSV, {PYSOF:,} of them", PYSOF, work)
+    except (ImportError, NotImplementedError) as error:
+        # Its wheel imports on some machines without the part that does the work.
+        print(f"pysof does not run here: {error}")
+
+
+def _spark(view: Any, parquet: Path, count: int) -> None:
+    if why := spark.absent():
+        print(f"Spark: {why}")
+        return
+    session = spark.session(memory="4g")
+    session.read.parquet(str(parquet)).createOrReplaceTempView("Observation")
+
+    def work() -> int:
+        session.sql(view.sql("spark")).write.format("noop").mode("overwrite").save()
+        return 0
+
+    timed("careloom's view, Spark, 2 cores", count, work)
+    session.stop()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000)
