@@ -124,7 +124,7 @@ def _run_on_files(statement: Statement, source: Path, form: Format, out: Path | 
 
     with tempfile.TemporaryDirectory(prefix="careloom-") as folder:
         found = typed(source, statement.resource, Path(folder) / "table.parquet")
-        with connect() as connection:
+        with connect(spill=Path(folder)) as connection:
             _deliver(connection, statement, f"read_parquet({quoted(str(found.path))})", form, out)
     if found.unread:
         some = ", ".join(found.unread[:5])

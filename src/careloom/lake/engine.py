@@ -34,9 +34,16 @@ _COPY: dict[Format, str] = {
 }
 
 
-def connect(*, threads: int = 0, memory: str = "") -> Connection:
-    """A DuckDB of its own, in memory; it spills to disk when `memory` ("2GB") is used up."""
-    options: dict[str, Any] = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+def connect(*, threads: int = 0, memory: str = "", spill: Path | None = None) -> Connection:
+    """A DuckDB of its own, in memory; what does not fit `memory` ("2GB") goes to the folder `spill`, if one is given.
+
+    Left to itself DuckDB would spill to the working directory, and it is patients' data.
+    """
+    options: dict[str, Any] = {
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+        "temp_directory": "" if spill is None else str(spill / "spilled"),
+    }
     if threads:
         options["threads"] = threads
     if memory:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -221,3 +222,12 @@ def test_the_key_of_a_reference_is_the_id_in_it(reference: str, key: str | None)
     observation = {"resourceType": "Observation", "subject": {"reference": reference}}
     definition = view(column("subject.getReferenceKey(Patient)"), resource="Observation")
     assert rows(definition, observation) == [{"v": key}]
+
+
+def test_nothing_is_spilled_to_the_working_directory(tmp_path: Path) -> None:
+    def setting(connection: engine.Connection) -> str:
+        [found] = connection.execute("SELECT current_setting('temp_directory')").fetchone() or ("?",)
+        return found
+
+    assert setting(engine.connect()) == ""
+    assert setting(engine.connect(spill=tmp_path)).startswith(str(tmp_path))
