@@ -19,6 +19,7 @@ from careloom.lake.session import opened
 from careloom.lake.sight import Sources, When
 from careloom.lake.table import Table
 from careloom.store.actor import STATION, Actor, may
+from careloom.store.visible import SEES_RESTRICTED
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,9 @@ class Lake:
 
 
 def refuse(actor: Actor) -> None:
-    """Who sees all that is clinical may read; rows of a part of the patients are not told apart here, so: no one else."""
-    if not may(actor, "clinical.read") or actor.patients is not None:
+    """Who sees all that is clinical may read; rows are not told apart here (lake.sandbox does), so: no one else."""
+    sees_all = actor.patients is None and actor.roles & SEES_RESTRICTED
+    if not may(actor, "clinical.read") or not sees_all:
         raise OutcomeError(
             Issue("forbidden", "The lake is open to those who may read all clinical data only.")
         )

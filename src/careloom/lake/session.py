@@ -5,7 +5,7 @@ Room: lake. May import: duckdb. https://duckdb.org/docs/stable/configuration/ove
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,16 @@ SCRATCH = "_scratch"
 """Where DuckDB spills what does not fit its memory: beside the tables, for it is patients' data as they are."""
 
 
-def opened(root: Path, memory: str = "1GB", threads: int = 0) -> duckdb.DuckDBPyConnection:
-    """A DuckDB of its own; `threads` 0: one for each core."""
+def opened(
+    root: Path, memory: str = "1GB", threads: int = 0, more: Mapping[str, str] | None = None
+) -> duckdb.DuckDBPyConnection:
+    """A DuckDB of its own; `threads` 0: one for each core; `more` of its configuration."""
     config: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": memory,
         "temp_directory": str(root / SCRATCH),
         # Nothing is fetched from the network behind one's back, and nothing is installed.
         "autoinstall_known_extensions": "false",
+        **(more or {}),
     }
     if threads:
         config["threads"] = str(threads)

@@ -106,6 +106,11 @@ def outline(root: Path, rtype: str) -> Path:
     return path
 
 
+def plain(rtype: str, paths: Sequence[Path]) -> str:
+    """All rows of files that hold only what is current, in the columns of `current`."""
+    return f"select {_columns(rtype, PLAIN)} from {_reading(paths)} v"
+
+
 def _columns(rtype: str, own: tuple[str, ...]) -> str:
     names = [*own, *(field.name for field in shape_of(rtype).fields)]
     return ", ".join(f'v."{name}"' for name in names)

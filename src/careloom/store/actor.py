@@ -20,9 +20,9 @@ class Actor:
 
 ROLES: dict[str, frozenset[str]] = {
     "nurse": frozenset({"clinical.read", "task.write", "event.read", "page"}),
-    "physician": frozenset({"clinical.read", "clinical.write", "task.write", "event.read", "page"}),
+    "physician": frozenset({"clinical.read", "clinical.write", "task.write", "event.read", "page", "sql"}),
     "integration": frozenset(
-        {"event.read", "event.write", "event.drive", "clinical.read", "clinical.write", "bulk", "page"}
+        {"event.read", "event.write", "event.drive", "clinical.read", "clinical.write", "bulk", "page", "sql"}
     ),
     "admin": frozenset({"account.write", "system.read", "audit.read", "page"}),
     "source": frozenset({"event.write", "clinical.read", "clinical.write", "bulk"}),

@@ -1,0 +1,169 @@
+"""lake.question: one statement of SQL that somebody asks: that it only reads, which tables it names, which values it needs.
+
+Room: lake. May import: duckdb. It is read by DuckDB's own parser and judged by its tree, never by its text:
+https://duckdb.org/docs/stable/data/json/sql_to_and_from_json
+
+What is not in these lists is refused. They are the second wall: the first is that the files of what somebody may not
+see cannot be opened at all (lake.sandbox).
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import msgspec
+
+from careloom.fhir.outcome import Issue, IssueCode, OutcomeError
+
+MOST_CHARACTERS = 100_000
+TABLE_FUNCTIONS = frozenset(
+    {"unnest", "range", "generate_series", "repeat", "repeat_row", "json_each", "json_tree"}
+)
+"""Those that make rows of their arguments, and of nothing else."""
+
+NO_FUNCTIONS = frozenset({
+    "current_setting", "getenv", "getvariable", "pg_get_viewdef", "pg_get_constraintdef", "pg_get_expr",
+    "write_log", "nextval", "currval", "set_config", "json_deserialize_sql", "json_serialize_plan",
+})  # fmt: skip
+"""Those that tell of the machine, or leave something behind."""
+
+SCHEMA_TABLES = frozenset({"tables", "columns"})
+"""Of information_schema: names and types, nothing else."""
+
+_EXPLAIN = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*explain\b", re.IGNORECASE | re.DOTALL)
+_NO_PLACE = 2**63
+READS = "Only one statement that reads is answered: SELECT, WITH, FROM, VALUES, DESCRIBE, SUMMARIZE, SHOW or EXPLAIN."
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A statement that may be asked."""
+
+    sql: str
+    tables: tuple[str, ...]
+    """Those of the lake that it names."""
+    parameters: tuple[str, ...]
+    """`$name` of it, without the dollar."""
+
+
+def question(sql: str, known: Collection[str]) -> Question:
+    """Judge a statement; `known`: the tables that there are.
+
+    Raises OutcomeError with place and cause: invalid, not-supported, not-found, too-long.
+    """
+    if len(sql) > MOST_CHARACTERS:
+        raise OutcomeError(Issue("too-long", f"A statement may have {MOST_CHARACTERS} characters."))
+    if "\0" in sql:
+        raise OutcomeError(Issue("invalid", "The statement holds a NUL, which is no character of SQL."))
+    start = match.end() if (match := _EXPLAIN.match(sql)) else 0
+    nodes = list(_nodes(_tree(sql, start)))
+    offset = len(sql[:start].encode())
+    names = {name.lower(): name for name in known}
+    own = {str(one["key"]).lower() for node in nodes for one in _ctes(node)}
+    tables: dict[str, None] = {}
+    for node in nodes:
+        place = _place(node, sql, offset)
+        kind = node.get("type")
+        if kind == "BASE_TABLE":
+            tables.update(dict.fromkeys(_table(node, names, own, place)))
+        elif kind == "TABLE_FUNCTION":
+            _refuse_unless(_called(node["function"]) in TABLE_FUNCTIONS, _called(node["function"]), place)
+        elif kind == "FUNCTION":
+            _refuse_unless(_called(node) not in NO_FUNCTIONS, _called(node), place)
+        elif kind == "SHOW_REF" and node.get("show_type") != "DESCRIBE":
+            tables.update(dict.fromkeys(known if node.get("show_type") == "SHOW_SPECIAL" else ()))
+    parameters = (str(node["identifier"]) for node in nodes if node.get("class") == "PARAMETER")
+    return Question(sql, tuple(tables), tuple(dict.fromkeys(parameters)))
+
+
+def placed(sql: str, position: int) -> str:
+    """A place in a statement, in bytes of it, as a person finds it.
+
+    >>> placed("select\\n  foo", 9)
+    'line 2, column 3'
+    """
+    before = sql.encode()[:position].decode("utf-8", "replace")
+    return f"line {before.count(chr(10)) + 1}, column {len(before) - before.rfind(chr(10))}"
+
+
+def _tree(sql: str, start: int) -> Any:
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "autoinstall_known_extensions": "false",
+        "threads": 1,
+    }
+    with duckdb.connect(config=config) as duck:
+        try:
+            row = duck.execute("select json_serialize_sql(?)", [sql[start:]]).fetchone()
+        except duckdb.Error:
+            row = None
+    told: Mapping[str, Any] = msgspec.json.decode(row[0]) if row else {"error": True}
+    if told.get("error") and told.get("error_type") == "parser":
+        at = int(told.get("position") or 0) + len(sql[:start].encode())
+        raise OutcomeError(Issue("invalid", f"At {placed(sql, at)}: {told.get('error_message')}."))
+    statements = told.get("statements") or []
+    if told.get("error") or len(statements) != 1:
+        raise OutcomeError(Issue("not-supported", READS))
+    return statements[0]
+
+
+def _nodes(tree: Any) -> Iterator[Mapping[str, Any]]:
+    """Every node; without recursion, for a statement may be deep."""
+    waiting = [tree]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            yield one
+            waiting.extend(reversed(one.values()))
+        elif isinstance(one, list):
+            waiting.extend(reversed(one))
+
+
+def _ctes(node: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    held = node.get("cte_map")
+    found = [*held["map"]] if isinstance(held, dict) else []
+    name = node.get("cte_name")
+    return [*found, {"key": name}] if isinstance(name, str) else found
+
+
+def _table(
+    node: Mapping[str, Any], names: Mapping[str, str], own: Collection[str], place: str
+) -> tuple[str, ...]:
+    """What it names of the lake: nothing if it is a name of the statement's own."""
+    catalog, schema, name = (
+        str(node.get(part) or "").lower() for part in ("catalog_name", "schema_name", "table_name")
+    )
+    if catalog in {"", "memory"}:
+        if schema == "information_schema" and name in SCHEMA_TABLES:
+            return tuple(names.values())
+        if schema == "" and catalog == "" and name in own:
+            return (names[name],) if name in names else ()
+        if schema in {"", "main"} and name in names:
+            return (names[name],)
+    whole = ".".join(
+        str(node[part]) for part in ("catalog_name", "schema_name", "table_name") if node.get(part)
+    )
+    near = difflib.get_close_matches(name, names, 1)
+    hint = f" Did you mean {names[near[0]]}?" if near else ""
+    raise OutcomeError(Issue("not-found", f"At {place}: there is no table '{whole[:80]}'.{hint}"))
+
+
+def _called(function: Mapping[str, Any]) -> str:
+    return str(function.get("function_name") or "").lower()
+
+
+def _refuse_unless(is_right: bool, name: str, place: str) -> None:  # noqa: FBT001
+    if not is_right:
+        code: IssueCode = "not-supported"
+        raise OutcomeError(Issue(code, f"At {place}: the function {name[:80]} is not answered here."))
+
+
+def _place(node: Mapping[str, Any], sql: str, offset: int) -> str:
+    at = node.get("query_location")
+    if not isinstance(at, int) or at >= _NO_PLACE:
+        return "the beginning"
+    return placed(sql, at + offset)

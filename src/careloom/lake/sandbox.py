@@ -1,0 +1,265 @@
+"""lake.sandbox: one statement of SQL for one actor on the lake: it reads what the actor may see, and can do nothing else.
+
+Room: lake. May import: lake, store, duckdb. https://duckdb.org/docs/stable/operations_manual/securing_duckdb/overview
+
+Each statement has a DuckDB of its own, in memory. Its views are made first; then all files but those of its views are
+closed to it and its configuration is locked. There is no way back, in any SQL.
+"""
+
+# pyarrow has no types.
+# pyright: reportUnknownParameterType=false
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import msgspec
+import pyarrow as pa
+
+from careloom.fhir.outcome import Issue, OutcomeError
+from careloom.lake.cut import Table, table
+from careloom.lake.lake import Lake
+from careloom.lake.question import Question, placed, question
+from careloom.lake.session import SCRATCH, opened
+from careloom.store.actor import Actor, may
+from careloom.store.database import Database
+
+RIGHT = "sql"
+AT_ONCE = 2
+"""Statements that run at the same time in a process."""
+BATCH = 2_000
+EXPLAIN = "explain "
+
+_places = threading.BoundedSemaphore(AT_ONCE)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one statement may take."""
+
+    rows: int = 10_000
+    """What comes after so many rows is left out."""
+    seconds: float = 30.0
+    memory: str = "512MB"
+    spill: str = "2GB"
+    """What does not fit the memory goes to disk, up to this."""
+    threads: int = 2
+
+
+class Rows:
+    """The answer: its columns at once, its rows as they are asked for."""
+
+    def __init__(self, sql: str, relation: duckdb.DuckDBPyRelation, most: int, alarm: _Alarm) -> None:
+        self.columns = [
+            (name, str(kind)) for name, kind in zip(relation.columns, relation.types, strict=True)
+        ]
+        """Names and DuckDB's types."""
+        self.is_cut = False
+        """Whether there are more rows than were given; known when the last was given."""
+        self.count = 0
+        """How many were given so far."""
+        self._sql = sql
+        self._relation = relation
+        self._most = most
+        self._alarm = alarm
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Some rows at a time; none is kept. Raises OutcomeError."""
+        with _errors(self._sql, is_bound=True):
+            for batch in self._relation.to_arrow_reader(BATCH):
+                self._alarm.go_on()
+                left = self._most - self.count
+                self.is_cut = batch.num_rows > left
+                part = batch.slice(0, left) if self.is_cut else batch
+                self.count += part.num_rows
+                if part.num_rows:
+                    yield part
+                if self.is_cut:
+                    return
+
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        """Row by row."""
+        for batch in self.batches():
+            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+
+@contextmanager
+def asked(
+    database: Database,
+    root: Path,
+    actor: Actor,
+    sql: str,
+    values: Mapping[str, Any] | None = None,
+    limits: Limits | None = None,
+) -> Generator[Rows]:
+    """Ask; `values` are those of the statement's `$name`. What runs longer than it may is stopped.
+
+    Raises OutcomeError: forbidden, invalid, not-supported, not-found, too-costly, throttled. No text holds a value.
+    """
+    limits = limits or Limits()
+    refuse(actor)
+    lake = Lake(root)
+    asks = question(sql, lake.types)
+    given = _given(asks, values or {})
+    if not _places.acquire(timeout=limits.seconds / 3):
+        raise OutcomeError(Issue("throttled", "Other statements are running: ask again in a moment."))
+    try:
+        with _alarm(limits.seconds) as alarm:
+            tables = _tables(database, lake, actor, asks, limits, alarm)
+            with sealed(root, tables, limits) as duck, alarm.watching(duck):
+                yield Rows(sql, _bound(duck, sql, given), limits.rows, alarm)
+    finally:
+        _places.release()
+
+
+def _tables(
+    database: Database, lake: Lake, actor: Actor, asks: Question, limits: Limits, alarm: _Alarm
+) -> list[Table]:
+    with (
+        opened(lake.root, limits.memory, limits.threads) as maker,
+        alarm.watching(maker),
+        _errors(asks.sql, is_bound=True),
+        database.connection() as connection,
+    ):
+        return [table(lake, connection, actor, rtype, maker) for rtype in asks.tables]
+
+
+def _bound(duck: duckdb.DuckDBPyConnection, sql: str, given: Mapping[str, Any]) -> duckdb.DuckDBPyRelation:
+    """The statement as a relation, of which rows are drawn as they are wanted: `execute` would hold them all."""
+    try:
+        return duck.sql(sql, params=given) if given else duck.sql(sql)
+    except duckdb.Error as error:
+        with _errors(EXPLAIN + sql, is_bound=False, skip=len(EXPLAIN)):
+            # A relation does not say where it is wrong; a plan does.
+            duck.execute(EXPLAIN + sql, given) if given else duck.execute(EXPLAIN + sql)
+        raise OutcomeError(_issue(error, sql, is_bound=True)) from None
+
+
+@contextmanager
+def sealed(root: Path, tables: list[Table], limits: Limits) -> Generator[duckdb.DuckDBPyConnection]:
+    """A DuckDB that knows these tables and can open their files, and can reach nothing else."""
+    # Objects of Python must not stand for tables: SQL could name any variable of this program.
+    config: dict[str, Any] = {"python_enable_replacements": "false", "autoload_known_extensions": "false"}
+    with opened(root, limits.memory, limits.threads, config) as duck:
+        for one in tables:
+            duck.execute(f'create view "{one.rtype}" as {one.sql}')
+        paths = ", ".join("'" + str(file).replace("'", "''") + "'" for one in tables for file in one.files)
+        duck.execute("set errors_as_json = true")
+        duck.execute(f"set temp_directory = '{str(root / SCRATCH).replace(chr(39), chr(39) * 2)}'")
+        duck.execute(f"set max_temp_directory_size = '{limits.spill}'")
+        duck.execute("set allow_community_extensions = false")
+        duck.execute(f"set allowed_paths = [{paths}]")
+        duck.execute("set enable_external_access = false")
+        duck.execute("set lock_configuration = true")
+        yield duck
+
+
+def refuse(actor: Actor) -> None:
+    """Raise OutcomeError(forbidden) for who may not ask in SQL."""
+    if not (may(actor, RIGHT) and may(actor, "clinical.read")):
+        text = "Your role may not ask in SQL: that is for physicians and for integration."
+        raise OutcomeError(Issue("forbidden", text))
+
+
+def _given(asks: Question, values: Mapping[str, Any]) -> dict[str, Any]:
+    missing = [name for name in asks.parameters if name not in values]
+    if missing:
+        raise OutcomeError(Issue("required", f"A value is missing for ${', $'.join(missing)}."))
+    return {name: values[name] for name in asks.parameters}
+
+
+class _Alarm:
+    """Interrupts the engine that it watches when the time is up."""
+
+    def __init__(self, seconds: float) -> None:
+        self._duck: duckdb.DuckDBPyConnection | None = None
+        self._is_over = False
+        self._guard = threading.Lock()
+        self.timer = threading.Timer(seconds, self._ring)
+        self.timer.daemon = True
+
+    @contextmanager
+    def watching(self, duck: duckdb.DuckDBPyConnection) -> Generator[None]:
+        """While this lasts."""
+        with self._guard:
+            self._duck = duck
+        self.go_on()
+        try:
+            yield
+        finally:
+            with self._guard:
+                self._duck = None
+
+    def go_on(self) -> None:
+        """Raise OutcomeError(too-costly) when the time is up: an engine that waits for its reader is not interrupted."""
+        if self._is_over:
+            raise OutcomeError(TOO_LONG)
+
+    def _ring(self) -> None:
+        with self._guard:
+            self._is_over = True
+            if self._duck is not None:
+                self._duck.interrupt()
+
+
+TOO_LONG = Issue("too-costly", "The statement took longer than it may: narrow it, or ask for less.")
+
+
+@contextmanager
+def _alarm(seconds: float) -> Generator[_Alarm]:
+    alarm = _Alarm(seconds)
+    alarm.timer.start()
+    try:
+        yield alarm
+    finally:
+        alarm.timer.cancel()
+
+
+_SPEAKS_OF_SQL = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException)
+
+_KINDS: dict[type[duckdb.Error], Issue] = {
+    duckdb.InterruptException: TOO_LONG,
+    duckdb.OutOfMemoryException: Issue("too-costly", "The statement needs more memory than it may have."),
+    duckdb.PermissionException: Issue(
+        "forbidden", "A statement can open no file and no network, and changes nothing."
+    ),
+    duckdb.ConversionException: Issue(
+        "processing", "a value cannot be cast to the type; try_cast gives null instead."
+    ),
+    duckdb.OutOfRangeException: Issue("processing", "a value is out of range."),
+    duckdb.InvalidInputException: Issue("processing", "a function was given what it does not take."),
+}
+"""The words for what goes wrong with rows: DuckDB's own may hold a value of one."""
+
+
+@contextmanager
+def _errors(sql: str, *, is_bound: bool, skip: int = 0) -> Generator[None]:
+    """Errors of DuckDB as outcomes with place and cause; once rows are read its words are not told."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise OutcomeError(_issue(error, sql, is_bound=is_bound, skip=skip)) from None
+
+
+def _issue(error: duckdb.Error, sql: str, *, is_bound: bool, skip: int = 0) -> Issue:
+    told = _told(error)
+    at = str(told.get("position", ""))
+    place = f"At {placed(sql[skip:], max(0, int(at) - skip))}: " if at.isdecimal() else ""
+    if not is_bound and isinstance(error, _SPEAKS_OF_SQL):
+        return Issue("invalid", f"{place}{told.get('exception_message', 'the statement cannot be read')}")
+    known = _KINDS.get(type(error), Issue("processing", f"the statement failed ({type(error).__name__})."))
+    return Issue(known.code, f"{place}{known.text}") if place else known
+
+
+def _told(error: duckdb.Error) -> Mapping[str, Any]:
+    try:
+        found = msgspec.json.decode(str(error).partition(": ")[2])
+    except msgspec.MsgspecError:
+        return {}
+    return found if isinstance(found, dict) else {}
