@@ -63,6 +63,7 @@ CHECKS: dict[str, str] = {
     "reindex": "careloom.verify.reindexing:check",
     "new-parameter": "careloom.verify.new_parameter:check",
     "search-oracle": "careloom.verify.search_oracle:check",
+    "omop": "careloom.verify.omop:check",
     "patch": "careloom.verify.patch:check",
     "snapshots": "careloom.verify.snapshots:check",
     "sql-on-fhir": "careloom.verify.sql_on_fhir:check",

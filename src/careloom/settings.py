@@ -69,6 +69,8 @@ class Settings:
     """Folder of the lake's tables; empty: `lake` under `home`."""
     lake_every_s: float = 2.0
     """How often the lake asks the store for what is new, in seconds."""
+    omop_vocabulary: str = ""
+    """Folder of an unpacked vocabulary download from Athena, by which codes become concepts; empty: concepts are 0."""
     log_level: str = "info"
     """debug, info, warning or error."""
     conformance: Path = Path("../shared/data")

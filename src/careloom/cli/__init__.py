@@ -12,6 +12,7 @@ import click
 from careloom import __version__
 from careloom.cli.checks import verify
 from careloom.cli.exchange import load, send
+from careloom.cli.omop import omop
 from careloom.cli.people import account, token
 from careloom.cli.reindexing import reindex
 from careloom.cli.running import demo, stop, up
@@ -38,6 +39,7 @@ def careloom() -> None:
     configure("warning")
 
 
+lake.add_command(omop)
 for command in (
     up,
     stop,

@@ -70,20 +70,20 @@ def build(*, is_fresh: bool, **options: Any) -> None:
     """
     from careloom.lake import compaction
 
-    settings = _settings(options)
+    settings = settings_of(options)
     done = 0
     with (
         opened(settings) as database,
-        _bar("Feeding the lake") as bar,
+        bar("Feeding the lake") as moved,
         _writing(database, settings, is_fresh=is_fresh) as writer,
     ):
         with database.connection() as connection:
-            bar(0, feed.ahead(connection, writer.published.cursor))
+            moved(0, feed.ahead(connection, writer.published.cursor))
         for rtype in writer.types:
             compaction.relay(writer, rtype)
         while told := writer.step():
             done += told
-            bar(done, None)
+            moved(done, None)
         for rtype in writer.types:
             compaction.gather(writer, rtype)
     click.echo(f"{done:,} versions came; the lake is in {lake_root(settings)}.")
@@ -100,7 +100,7 @@ def status(**options: Any) -> None:
     from careloom.lake.lake import Lake
     from careloom.lake.status import status as status_of
 
-    settings = _settings(options)
+    settings = settings_of(options)
     with opened(settings) as database:
         found = status_of(database, Lake(lake_root(settings)))
     table = Table(
@@ -132,14 +132,14 @@ def compact(**options: Any) -> None:
     """
     from careloom.lake import compaction
 
-    settings = _settings(options)
+    settings = settings_of(options)
     rows = fewer = 0
-    with opened(settings) as database, _bar("Compacting") as bar, _writing(database, settings) as writer:
+    with opened(settings) as database, bar("Compacting") as moved, _writing(database, settings) as writer:
         for number, rtype in enumerate(writer.types):
-            bar(number, len(writer.types))
+            moved(number, len(writer.types))
             rows += compaction.settle(writer, rtype)
             fewer += compaction.gather(writer, rtype)
-        bar(len(writer.types), None)
+        moved(len(writer.types), None)
     click.echo(f"{rows:,} rows were rewritten with the ends of versions; {fewer} files are gone into others.")
 
 
@@ -157,7 +157,7 @@ def vacuum(*, hours: float, **options: Any) -> None:
     """
     from careloom.lake import compaction
 
-    settings = _settings(options)
+    settings = settings_of(options)
     with opened(settings) as database, _writing(database, settings) as writer:
         count = compaction.vacuum(writer, hours)
     click.echo(f"{count} files were deleted.")
@@ -180,7 +180,7 @@ def asof(when: str, sql: str, **options: Any) -> None:
     from careloom.lake.lake import Lake
     from careloom.lake.session import rows
 
-    settings = _settings(options)
+    settings = settings_of(options)
     found = Lake(lake_root(settings))
     counts = " union all ".join(
         f'select \'{name}\' as "table", count(*) as resources from "{name}"' for name in found.types
@@ -206,7 +206,7 @@ def lineage(table: str, id_: str, column: str, **options: Any) -> None:
     from careloom.lake.lineage import Cell
     from careloom.lake.lineage import lineage as lineage_of
 
-    settings = _settings(options)
+    settings = settings_of(options)
     with opened(settings) as database:
         found = lineage_of(
             database,
@@ -226,7 +226,8 @@ def lineage(table: str, id_: str, column: str, **options: Any) -> None:
     click.echo(f"{_HOW[found.how]} {', '.join(found.fields)}".rstrip())
 
 
-def _settings(options: dict[str, Any]) -> Settings:
+def settings_of(options: dict[str, Any]) -> Settings:
+    """The settings, those of the command line before those of the environment; mistakes in them are refused."""
     settings = settings_from(**options)
     refuse_mistakes(settings)
     return settings
@@ -241,7 +242,7 @@ def _writing(database: Database, settings: Settings, *, is_fresh: bool = False) 
 
 
 @contextmanager
-def _bar(words: str) -> Generator[Any]:
+def bar(words: str) -> Generator[Any]:
     """A progress bar on standard error, moved by `(done, total or None)`."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
