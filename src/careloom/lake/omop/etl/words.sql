@@ -10,17 +10,18 @@ create or replace temp macro moment_of(said) as coalesce(
 create or replace temp macro id_of(reference, rtype) as
     nullif(regexp_extract(reference, '(?:^|/)' || rtype || '/([A-Za-z0-9.-]{1,64})(?:/_history/[^/]+)?$', 1), '');
 
+-- (In a macro the name of what a lambda takes must be none of the tables around it: hence `own_`.)
 -- The codings of a CodeableConcept, as little of them as it takes to map and to show them.
 create or replace temp macro coded(concept) as
-    list_transform(list_filter(concept.coding, lambda c: c.code is not null),
-                   lambda c: {'system': c.system, 'code': c.code, 'display': c.display});
+    list_transform(list_filter(concept.coding, lambda own_: own_.code is not null),
+                   lambda own_: {'system': own_.system, 'code': own_.code, 'display': own_.display});
 create or replace temp macro one_coding(system, code, display) as
     case when code is not null then [{'system': system, 'code': code, 'display': display}] end;
 create or replace temp macro said_in(concept) as coalesce(concept.text, concept.coding[1].display);
 create or replace temp macro has_code(concept, wanted) as
-    coalesce(list_has_any(list_transform(concept.coding, lambda c: c.code), wanted), false);
+    coalesce(list_has_any(list_transform(concept.coding, lambda own_: own_.code), wanted), false);
 create or replace temp macro any_has_code(concepts, wanted) as
-    coalesce(list_bool_or(list_transform(concepts, lambda c: has_code(c, wanted))), false);
+    coalesce(list_bool_or(list_transform(concepts, lambda each_: has_code(each_, wanted))), false);
 
 -- An address as one text: what two resources state alike is one row of location.
 create or replace temp macro address_key(a) as nullif(concat_ws('|', array_to_string(a.line, ' '), a.city, a.district,
