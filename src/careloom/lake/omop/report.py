@@ -20,7 +20,7 @@ _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;color:#1c2430;background:#fff}"
     "table{border-collapse:collapse;width:100%;margin:1rem 0 2rem}th,td{text-align:left;padding:.35rem .6rem;"
     "border-bottom:1px solid #d9dee5;vertical-align:top}th{background:#f2f4f7}.n{text-align:right;font-variant-numeric:"
-    "tabular-nums}.fatal{color:#a11212;font-weight:600}p{max-width:44rem}"
+    "tabular-nums}.list{font-size:.875rem}.list td:nth-child(-n+3){overflow-wrap:anywhere}.fatal{color:#a11212;font-weight:600}p{max-width:44rem}"
 )
 
 
@@ -69,20 +69,29 @@ def _page(results: Sequence[Result], day: str) -> Iterator[str]:
     if not found:
         yield "<p>None.</p></main></html>"
         return
-    yield "<table><thead><tr><th>check</th><th>table</th><th>field</th><th>concept</th><th>category</th>"
-    yield '<th>severity</th><th class="n">violated</th><th class="n">rows</th><th class="n">%</th><th class="n">allowed %</th>'
-    yield "</tr></thead><tbody>"
-    for result in found:
-        check = result.check
-        texts = (
-            check.kind.name, check.place.table, check.place.field, check.place.concept, check.kind.category,
-            check.kind.severity,
-        )  # fmt: skip
-        cells = "".join(f"<td>{escape(text)}</td>" for text in texts)
-        numbers = (f"{result.violated:,}", f"{result.rows:,}", f"{result.percent:g}", f"{check.threshold:g}")
-        cells += "".join(f'<td class="n">{number}</td>' for number in numbers)
-        yield f'<tr class="{escape(check.kind.severity)}">{cells}</tr>'
+    yield '<table class="list"><thead><tr><th>severity</th><th>check</th><th>where</th><th class="n">%</th>'
+    yield '<th class="n">allowed&nbsp;%</th><th class="n">violated</th><th class="n">rows</th><th>category</th></tr></thead><tbody>'
+    yield from (_failed_row(result) for result in found)
     yield "</tbody></table></main></html>"
+
+
+def _failed_row(result: Result) -> str:
+    kind, place = result.check.kind, result.check.place
+    # A long name may break after its table, and anywhere else only where it must.
+    where = f"{escape(place.table)}.<wbr>{escape(place.field)}" if place.field else escape(place.table)
+    concept = f"<br>concept {escape(place.concept)}" if place.concept else ""
+    numbers = (
+        f"{result.percent:g}",
+        f"{result.check.threshold:g}",
+        f"{result.violated:,}",
+        f"{result.rows:,}",
+    )
+    cells = "".join(f'<td class="n">{number}</td>' for number in numbers)
+    severity = escape(kind.severity)
+    return (
+        f'<tr><td class="{severity}">{severity}</td><td>{escape(kind.name)}</td><td>{where}{concept}</td>'
+        f"{cells}<td>{escape(kind.category)}</td></tr>"
+    )
 
 
 def _row(result: Result) -> dict[str, Any]:
