@@ -62,6 +62,7 @@ CHECKS: dict[str, str] = {
     "r4-examples": "careloom.verify.r4_examples:check",
     "reindex": "careloom.verify.reindexing:check",
     "new-parameter": "careloom.verify.new_parameter:check",
+    "rls": "careloom.verify.rls:check",
     "search-oracle": "careloom.verify.search_oracle:check",
     "omop": "careloom.verify.omop:check",
     "patch": "careloom.verify.patch:check",

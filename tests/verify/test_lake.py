@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from careloom.settings import Settings
-from careloom.verify import lake_asof, lake_incremental, lake_lineage
+from careloom.verify import lake_asof, lake_incremental, lake_lineage, rls
 from careloom.verify.figure import Figure
 
 NO_SUITE = Settings(conformance=Path("nowhere"))
@@ -32,3 +32,9 @@ def test_a_few_kills_leave_the_tables_of_a_clean_build() -> None:
 def test_cells_of_messages_open_their_fields() -> None:
     found = by_name(lake_lineage.check(NO_SUITE, messages=30, cells=20))
     assert (found["cells"].passed, found["cells"].failed) == (20, 0)
+
+
+def test_forty_statements_of_sql_show_nothing_of_others() -> None:
+    found = by_name(rls.check(NO_SUITE, statements=40))
+    assert (found["statements"].passed, found["statements"].failed, found["foreign"].value) == (40, 0, 0)
+    assert (found["answered"].value or 0) >= 15

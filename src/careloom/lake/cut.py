@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -37,6 +38,9 @@ RESTS_S = 600.0
 """A cut that was not used for so long may be removed when there are too many."""
 
 
+Maker = Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """What an actor may see of a type: a SELECT over files, and those files."""
@@ -46,10 +50,8 @@ class Table:
     files: tuple[Path, ...]
 
 
-def table(
-    lake: Lake, connection: Connection, actor: Actor, rtype: str, duck: duckdb.DuckDBPyConnection
-) -> Table:
-    """What is current of a type, as far as `actor` may see it; `duck`, which sees all, makes the cut if one is needed.
+def table(lake: Lake, connection: Connection, actor: Actor, rtype: str, maker: Maker) -> Table:
+    """What is current of a type, as far as `actor` may see it; `maker` opens an engine that sees all, if a cut must be made.
 
     The lake was published before the store is asked: whatever row the lake has, the store has a word on it.
     Raises OutcomeError(forbidden) for an actor without clinical.read.
@@ -64,7 +66,8 @@ def table(
     if path.exists():
         os.utime(path)
     else:
-        _make(duck, sight.current(sources), sees, path)
+        with maker() as duck:
+            _make(duck, sight.current(sources), sees, path)
         _tidy(path.parent)
     return Table(rtype, sight.plain(rtype, [sources.outline, path]), (sources.outline, path))
 

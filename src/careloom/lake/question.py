@@ -13,6 +13,7 @@ import difflib
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import duckdb
@@ -92,15 +93,12 @@ def placed(sql: str, position: int) -> str:
 
 
 def _tree(sql: str, start: int) -> Any:
-    config: dict[str, str | bool | int | float | list[str]] = {
-        "autoinstall_known_extensions": "false",
-        "threads": 1,
-    }
-    with duckdb.connect(config=config) as duck:
-        try:
+    try:
+        # A cursor is a connection of its own to the same engine: threads do not wait for one another.
+        with _parser().cursor() as duck:
             row = duck.execute("select json_serialize_sql(?)", [sql[start:]]).fetchone()
-        except duckdb.Error:
-            row = None
+    except duckdb.Error:
+        row = None
     told: Mapping[str, Any] = msgspec.json.decode(row[0]) if row else {"error": True}
     if told.get("error") and told.get("error_type") == "parser":
         at = int(told.get("position") or 0) + len(sql[:start].encode())
@@ -109,6 +107,16 @@ def _tree(sql: str, start: int) -> Any:
     if told.get("error") or len(statements) != 1:
         raise OutcomeError(Issue("not-supported", READS))
     return statements[0]
+
+
+@cache
+def _parser() -> duckdb.DuckDBPyConnection:
+    """An engine that only ever parses: opening one takes longer than that."""
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "autoinstall_known_extensions": "false",
+        "threads": 1,
+    }
+    return duckdb.connect(config=config)
 
 
 def _nodes(tree: Any) -> Iterator[Mapping[str, Any]]:

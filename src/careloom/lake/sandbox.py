@@ -34,6 +34,8 @@ RIGHT = "sql"
 AT_ONCE = 2
 """Statements that run at the same time in a process."""
 BATCH = 2_000
+WAIT_S = 3.0
+"""So long a statement waits for others: whoever serves pages has few threads."""
 EXPLAIN = "explain "
 
 _places = threading.BoundedSemaphore(AT_ONCE)
@@ -68,6 +70,11 @@ class Rows:
         self._relation = relation
         self._most = most
         self._alarm = alarm
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns as Arrow has them, for an answer without a row."""
+        return self._relation.limit(0).to_arrow_table().schema
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Some rows at a time; none is kept. Raises OutcomeError."""
@@ -107,7 +114,7 @@ def asked(
     lake = Lake(root)
     asks = question(sql, lake.types)
     given = _given(asks, values or {})
-    if not _places.acquire(timeout=limits.seconds / 3):
+    if not _places.acquire(timeout=WAIT_S):
         raise OutcomeError(Issue("throttled", "Other statements are running: ask again in a moment."))
     try:
         with _alarm(limits.seconds) as alarm:
@@ -121,12 +128,12 @@ def asked(
 def _tables(
     database: Database, lake: Lake, actor: Actor, asks: Question, limits: Limits, alarm: _Alarm
 ) -> list[Table]:
-    with (
-        opened(lake.root, limits.memory, limits.threads) as maker,
-        alarm.watching(maker),
-        _errors(asks.sql, is_bound=True),
-        database.connection() as connection,
-    ):
+    @contextmanager
+    def maker() -> Generator[duckdb.DuckDBPyConnection]:
+        with opened(lake.root, limits.memory, limits.threads) as duck, alarm.watching(duck):
+            yield duck
+
+    with _errors(asks.sql, is_bound=True), database.connection() as connection:
         return [table(lake, connection, actor, rtype, maker) for rtype in asks.tables]
 
 

@@ -106,6 +106,20 @@ def outline(root: Path, rtype: str) -> Path:
     return path
 
 
+def columns_of(rtype: str) -> list[tuple[str, str]]:
+    """The columns that a view has, each with its type in the words of R4, `[]` for a list."""
+    own = [
+        (name, "bigint" if name in {"seq_from", "event_id"} else "text")
+        for name in ("agent", "event_id", "seq_from")
+    ]
+    own += [("last_updated", "timestamp"), ("version_id", "integer")]
+    fields = [
+        (field.name, (field.type or "text") + ("[]" if field.many else ""))
+        for field in shape_of(rtype).fields
+    ]
+    return [*fields, *own]
+
+
 def plain(rtype: str, paths: Sequence[Path]) -> str:
     """All rows of files that hold only what is current, in the columns of `current`."""
     return f"select {_columns(rtype, PLAIN)} from {_reading(paths)} v"

@@ -16,6 +16,7 @@ from careloom.web.pages import (
     patients,
     resource,
     results,
+    sql,
     stream,
     summary,
     task,
@@ -42,6 +43,7 @@ ROADS: tuple[Road, ...] = (
     *messages.ROADS,
     *message.ROADS,
     *browse.ROADS,
+    *sql.ROADS,
     *resource.ROADS,
     *health.ROADS,
 )

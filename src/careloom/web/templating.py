@@ -25,6 +25,7 @@ JOBS = (
     ("Patients", "/patients", "clinical.read"),
     ("Messages", "/messages", "event.read"),
     ("FHIR", "/browse", "clinical.read"),
+    ("SQL", "/sql", "sql"),
     ("Health", "/health", "page"),
 )
 """The top bar: title, address, and the right without which it is not shown."""

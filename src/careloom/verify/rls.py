@@ -1,0 +1,156 @@
+"""verify.rls: whoever sees a part of the patients sees, in any SQL, nothing of the others: no row, no count, no error.
+
+Room: verify. Each statement is asked twice: by a restricted user of a store with all patients, and by somebody who sees
+all of a store that holds nothing but the rows of that user. Both must be told the same, and no word that only the
+rows of others hold may come back.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any
+
+from careloom.fhir.outcome import OutcomeError
+from careloom.fhir.resource import Resource, dumps
+from careloom.lake.lake import Lake
+from careloom.lake.sandbox import Limits, asked
+from careloom.settings import Settings
+from careloom.store.actor import Actor
+from careloom.verify.figure import Figure
+from careloom.verify.lake_store import CLINIC, Shore, shore
+from careloom.verify.progress import progress
+from careloom.verify.rls_statement import Lot, Statement
+
+NAME = "rls"
+SEED = 1_000
+PATIENTS = 9
+LABEL = {"security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "R"}]}
+WARD = frozenset({"Patient/p0", "Patient/p1", "Patient/p2"})
+USERS = (
+    Actor("ward", frozenset({"physician"}), WARD),
+    Actor("one", frozenset({"physician"}), frozenset({"Patient/p4"})),
+    Actor("ward-etl", frozenset({"integration"}), WARD),
+    Actor("etl", frozenset({"integration"})),
+)
+ALL = Actor("all", frozenset({"physician"}))
+LIMITS = Limits(rows=100_000, seconds=60.0, memory="300MB", threads=1)
+
+_WRITTEN = re.compile(r"20\d\d-\d\d-\d\dT[\d:.]+Z")
+"""When a resource was written: no two stores agree on that."""
+
+Told = tuple[str, Any]
+"""How it ended, and the rows or the words."""
+
+
+def check(settings: Settings, *, statements: int = 1_000) -> list[Figure]:
+    """An equal part of the statements for each user."""
+    del settings  # it needs no suite
+    chance = random.Random(SEED)  # noqa: S311 - reproducible, not secret
+    resources = [resource for number in range(PATIENTS) for resource in _record(number)]
+    counts: Counter[str] = Counter()
+    with progress(NAME, statements) as told, ExitStack() as stack:
+        told("filling the stores", 0)
+        whole = _filled(stack, resources)
+        for at, user in enumerate(USERS):
+            own = [one for one in resources if _is_own(user, one)]
+            words = [word for one in resources if one not in own for word in _words(one)]
+            twin = _filled(stack, own)
+            lot = Lot(chance, words)
+            for number in range(at, statements, len(USERS)):
+                told(user.id, number)
+                _try(whole, twin, user, lot.draw(), words, counts)
+    asked_for = counts["held"] + counts["leaked"] + counts["differed"]
+    return [
+        Figure(check=f"{NAME}.statements", passed=counts["held"], failed=asked_for - counts["held"]),
+        Figure(check=f"{NAME}.foreign", value=counts["leaked"], unit="statements"),
+        Figure(check=f"{NAME}.differed", value=counts["differed"], unit="statements"),
+        Figure(check=f"{NAME}.answered", value=counts["answered"], unit="statements"),
+        Figure(check=f"{NAME}.rows", value=counts["rows"], unit="rows"),
+    ]
+
+
+def _try(
+    whole: Shore, twin: Shore, user: Actor, statement: Statement, words: Sequence[str], counts: Counter[str]
+) -> None:
+    mine, other = _told(whole, user, statement), _told(twin, ALL, statement)
+    # What the asker wrote may be said back; what is left must be of nobody else.
+    text = repr(mine)
+    if any(word in text and word not in statement.sql for word in words):
+        counts["leaked"] += 1
+    elif statement.is_exact and mine != other:
+        counts["differed"] += 1
+    else:
+        counts["held"] += 1
+    if mine[0] == "rows":
+        counts["answered"] += 1
+        counts["rows"] += len(mine[1])
+
+
+def _told(store: Shore, user: Actor, statement: Statement) -> Told:
+    part = Lake(store.root).sources("Patient").parts[0].name
+    sql = statement.sql.replace("{file}", f"{{root}}/Patient/{part}").replace("{root}", str(store.root))
+    try:
+        with asked(store.database, store.root, user, sql, None, LIMITS) as rows:
+            return "rows", sorted(_WRITTEN.sub("", repr(row)) for row in rows.rows())
+    except OutcomeError as error:
+        return error.issues[0].code, str(error).replace(part, "{part}").replace(str(store.root), "{root}")[
+            :60
+        ]
+
+
+def _filled(stack: ExitStack, resources: Sequence[Resource]) -> Shore:
+    store = stack.enter_context(shore(NAME))
+    for one in resources:
+        store.flow.update(one["resourceType"], one["id"], dumps(one), CLINIC)
+    store.build()
+    return store
+
+
+def _record(number: int) -> list[Resource]:
+    """A patient whose every resource has words and numbers that no other has; the last observation is restricted."""
+    mark = f"canary{'abcdefghi'[number] * 4}"
+    subject = {"reference": f"Patient/p{number}"}
+    found: list[Resource] = [
+        {"resourceType": "Patient", "id": f"p{number}", "name": [{"family": f"{mark}name"}], "birthDate": f"19{40 + number}-02-03"}
+    ]  # fmt: skip
+    found += [
+        {
+            "resourceType": "Observation", "id": f"{mark}-o{each}", "status": "final", "subject": subject,
+            "code": {"text": f"{mark}code{each}"}, "note": [{"text": f"{mark}note{each}"}],
+            "valueQuantity": {"value": 7_000_000 + number * 10_000 + each * 7},
+        }
+        for each in range(6)
+    ]  # fmt: skip
+    found[-1]["meta"] = LABEL
+    for each in range(2):
+        found.append({
+            "resourceType": "Condition", "id": f"{mark}-c{each}", "subject": subject, "code": {"text": f"{mark}ill{each}"},
+        })  # fmt: skip
+        found.append({
+            "resourceType": "Encounter", "id": f"{mark}-e{each}", "status": "finished", "subject": subject,
+            "class": {"code": "AMB"}, "serviceType": {"text": f"{mark}service{each}"},
+        })  # fmt: skip
+    return found
+
+
+def _is_own(user: Actor, resource: Resource) -> bool:
+    """By the rule as it is told, not as the store has it."""
+    patient = f"Patient/{resource['id']}" if "subject" not in resource else resource["subject"]["reference"]
+    is_labelled = "meta" in resource
+    return (user.patients is None or patient in user.patients) and (
+        "physician" in user.roles or not is_labelled
+    )
+
+
+def _words(resource: Resource) -> list[str]:
+    """What stands in this resource and in no other."""
+    if resource["resourceType"] == "Patient":
+        return [resource["name"][0]["family"], resource["birthDate"]]
+    if resource["resourceType"] == "Observation":
+        value = str(resource["valueQuantity"]["value"])
+        return [resource["id"], resource["code"]["text"], resource["note"][0]["text"], value]
+    return [resource["id"], (resource.get("code") or resource["serviceType"])["text"]]
