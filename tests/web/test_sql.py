@@ -73,7 +73,7 @@ def test_the_page_shows_tables_rows_and_errors(lake: Any, signed_in: Enter) -> N
     client = signed_in("physician")
     page = client.get("/sql").text
     assert 'data-table="Patient"' in page
-    assert 'data-insert="birthDate"' in page
+    assert "birthDate:date " in page
     csrf = re.search(r'name="csrf" value="([^"]+)"', page)
     assert csrf
     asked = {"csrf": csrf[1], "sql": "select id from Patient where id = $id", "p.id": "p2"}

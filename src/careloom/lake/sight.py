@@ -1,6 +1,6 @@
 """lake.sight: what a reader sees of the lake in SQL: a view for each type, of what is current or of what was at a time.
 
-Room: lake. May import: lake.column, lake.schema, lake.shape, lake.table. Pure but for the list of files.
+Room: lake. May import: fhir.facts, lake.column, lake.schema, lake.shape, lake.table. Pure but for the list of files.
 
 Files only ever gain rows, so the end of a version (`seq_to`) stands in its row only if the file was rewritten since.
 Else the version that came next tells it: versions of a resource are numbered without gaps, and so a row with version 7
@@ -12,10 +12,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from careloom.fhir.facts import resource_types
 from careloom.lake.column import PLAIN, digest_of, table_schema
 from careloom.lake.parquet import Part
 from careloom.lake.shape import shape_of
@@ -118,6 +120,14 @@ def columns_of(rtype: str) -> list[tuple[str, str]]:
         for field in shape_of(rtype).fields
     ]
     return [*fields, *own]
+
+
+@cache
+def common_columns() -> list[tuple[str, str]]:
+    """Those of `columns_of` that every type has."""
+    return [
+        one for one in columns_of("Patient") if all(one in columns_of(rtype) for rtype in resource_types())
+    ]
 
 
 def plain(rtype: str, paths: Sequence[Path]) -> str:

@@ -6,7 +6,7 @@ statement travels in the body, for it may hold values. Who sees which row: lake.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -149,16 +149,18 @@ def _is_number(kind: str) -> bool:
 def _page(call: Call, sql: str) -> dict[str, object]:
     from careloom.lake.lake import Lake
     from careloom.lake.sandbox import refuse
-    from careloom.lake.sight import columns_of
+    from careloom.lake.sight import columns_of, common_columns
 
     refuse(call.who)
+    common = common_columns()
     try:
         types = Lake(lake_root(call.site.settings)).types
     except OutcomeError:
         types = []
     return {
         "sql": sql,
-        "tables": [(rtype, columns_of(rtype)) for rtype in types],
+        "tables": [(rtype, _told(one for one in columns_of(rtype) if one not in common)) for rtype in types],
+        "common": _told(common),
         "examples": EXAMPLES,
         "rows": None,
         "columns": (),
@@ -166,6 +168,10 @@ def _page(call: Call, sql: str) -> dict[str, object]:
         "issues": (),
         "most": f"{SHOWN:,}",
     }
+
+
+def _told(columns: Iterable[tuple[str, str]]) -> str:
+    return " ".join(map(":".join, columns))
 
 
 ROADS: tuple[Road, ...] = (page("/sql", "sql", show), deed("/sql", "sql", run))

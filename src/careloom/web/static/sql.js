@@ -5,8 +5,11 @@ const ask = document.getElementById("ask");
 const sql = document.getElementById("sql");
 const hinted = document.getElementById("hinted");
 const values = document.getElementById("values");
+// Each column as name:type; they are many, so their list is made when a table is opened.
+const common = document.querySelector("[data-common]").dataset.common;
+const columnsOf = (table) => `${table.dataset.columns} ${common}`.trim().split(" ");
 const tables = new Map([...document.querySelectorAll("[data-table]")].map((one) => [
-  one.dataset.table, [...one.querySelectorAll("[data-insert]")].map((column) => column.dataset.insert)]));
+  one.dataset.table, columnsOf(one).map((column) => column.split(":")[0])]));
 const WORDS = ["select", "from", "where", "group by", "order by", "limit", "join", "left join", "with", "having", "count(*)", "describe", "unnest(", "list_contains(", "list_transform(", "try_cast("];
 const MOST = 8;
 
@@ -84,8 +87,22 @@ for (const button of document.querySelectorAll("[data-export]")) {
 for (const button of document.querySelectorAll("[data-example]")) {
   button.addEventListener("click", () => { sql.value = button.dataset.example; names(); sql.focus(); });
 }
-for (const button of document.querySelectorAll("[data-insert]")) {
-  button.addEventListener("click", () => { sql.setRangeText(button.dataset.insert, sql.selectionStart, sql.selectionEnd, "end"); sql.focus(); });
+function column(told) {
+  const [name, kind] = told.split(":");
+  const item = document.createElement("li");
+  const button = Object.assign(document.createElement("button"), { type: "button", className: "plainly", textContent: name });
+  button.addEventListener("click", () => {
+    sql.setRangeText(name, sql.selectionStart, sql.selectionEnd, "end");
+    sql.focus();
+  });
+  item.append(button, Object.assign(document.createElement("span"), { className: "muted", textContent: ` ${kind}` }));
+  return item;
+}
+for (const table of document.querySelectorAll("[data-table]")) {
+  table.addEventListener("toggle", () => {
+    const list = table.querySelector("ul");
+    if (table.open && !list.firstChild) list.replaceChildren(...columnsOf(table).map(column));
+  });
 }
 
 // The last column of numbers over the first column, as bars; the table below says the same.
