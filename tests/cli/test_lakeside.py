@@ -105,3 +105,14 @@ def test_build_fresh_reads_everything_again(run: Run, database: Database) -> Non
 @pytest.mark.parametrize("command", ["build", "status", "compact", "vacuum", "asof", "lineage"])
 def test_help_shows_an_example(run: Run, command: str) -> None:
     assert f"careloom lake {command}" in run(command, "--help").output
+
+
+def test_a_statement_is_answered_with_values_by_name_and_one_that_writes_is_refused(
+    run: Run, database: Database
+) -> None:
+    say(database, "b", gender="male")
+    run("build")
+    asked = "select id from Patient where gender = $which"
+    assert run("sql", asked, "-p", "which=male").output.split() == ["id", "b"]
+    assert '"rows":[["b"]]' in run("sql", asked, "-p", "which=male", "--format", "json").output
+    assert isinstance(run("sql", "drop table Patient").exception, OutcomeError)

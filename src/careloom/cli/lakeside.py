@@ -1,4 +1,4 @@
-"""cli.lakeside: `careloom lake build|status|compact|vacuum|asof|lineage`.
+"""cli.lakeside: `careloom lake build|status|compact|vacuum|asof|sql|lineage`.
 
 Room: cli. The engines of analysis are imported when a command runs: they cost half a second.
 """
@@ -30,6 +30,7 @@ from careloom.store.database import Database
 
 if TYPE_CHECKING:
     from careloom.lake.build import Writer
+    from careloom.lake.delivery import Form
 
 WAIT_S = 60.0
 """How long a command waits for another writer of the lake: that of `careloom up` lets go every few seconds."""
@@ -188,6 +189,35 @@ def asof(when: str, sql: str, **options: Any) -> None:
     with found.connection(STATION, when=_when(when, settings)) as duck:
         out = csv.writer(sys.stdout, lineterminator="\n")
         out.writerows(rows(duck, sql or counts or "select 'none' as \"table\", 0 as resources"))
+
+
+@lake.command()
+@click.argument("statement")
+@click.option(
+    "--format", "form", type=click.Choice(["csv", "json", "parquet"]), default="csv", show_default=True
+)
+@click.option("-p", "given", multiple=True, metavar="NAME=VALUE", help="The value of $NAME; it is a text.")
+@shared.home
+def sql(statement: str, form: Form, given: tuple[str, ...], **options: Any) -> None:
+    """Ask the lake as it is, with all rows, in one statement that only reads; the answer goes to standard output.
+
+    \b
+    careloom lake sql 'select gender, count(*) from Patient group by all'
+    careloom lake sql 'select id from Patient where birthDate < $before' -p before=1950
+    careloom lake sql 'from Observation' --format parquet > observations.parquet
+    """
+    from careloom.lake.delivery import delivered
+    from careloom.lake.sandbox import Limits, asked
+
+    settings = settings_of(options)
+    values = {name: value for name, _, value in (one.partition("=") for one in given)}
+    limits = Limits(rows=sys.maxsize, seconds=86_400.0, memory="1GB", spill="20GB")
+    with (
+        opened(settings) as database,
+        asked(database, lake_root(settings), STATION, statement, values, limits) as rows,
+    ):
+        for piece in delivered(rows, form):
+            sys.stdout.buffer.write(piece)
 
 
 @lake.command()

@@ -26,7 +26,7 @@ ROLES: dict[str, frozenset[str]] = {
     ),
     "admin": frozenset({"account.write", "system.read", "audit.read", "page"}),
     "source": frozenset({"event.write", "clinical.read", "clinical.write", "bulk"}),
-    "station": frozenset({"clinical.read", "clinical.write", "task.write", "event.read"}),
+    "station": frozenset({"clinical.read", "clinical.write", "task.write", "event.read", "sql"}),
 }
 """What each role may do; a role that is not listed may do nothing."""
 
