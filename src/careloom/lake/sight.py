@@ -141,5 +141,10 @@ def _columns(rtype: str, own: tuple[str, ...]) -> str:
 
 
 def _reading(paths: Sequence[Path]) -> str:
-    names = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
-    return f"read_parquet([{names}], union_by_name = true)"
+    """The rows of files that may each lack some columns, and some fields of their structs.
+
+    `read_parquet` with `union_by_name` would do, but DuckDB 2.0.1 fails at a struct within a struct that lacks fields.
+    """
+    names = (str(path).replace("'", "''") for path in paths)
+    each = (f"select * from read_parquet('{name}')" for name in names)
+    return f"({' union all by name '.join(each)})"
