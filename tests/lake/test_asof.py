@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from tests.lake.conftest import Shore, observation, patient
@@ -102,3 +103,36 @@ def test_times_come_back_as_they_were(shore: Shore) -> None:
     ((stamp,),) = shore.ask('select epoch_ms(last_updated) from "Patient"')
     assert stamp == int(shore.now.timestamp() * 1000)
     assert isinstance(shore.now, datetime)
+
+
+def test_a_struct_may_lack_parts_in_some_files_at_any_depth(shore: Shore) -> None:
+    stay = {"resourceType": "Encounter", "status": "finished", "class": {"code": "IMP"}}
+    parts: list[dict[str, Any]] = [
+        {"hospitalization": {"dischargeDisposition": {"coding": [{"code": "home"}], "text": "Home"}}},
+        {"hospitalization": {"admitSource": {"coding": [{"system": "urn:s", "userSelected": True}]}}},
+        {"location": [{"location": {"reference": "Location/1"}}]},
+        {
+            "location": [{"period": {"start": "2026"}}],
+            "hospitalization": {"preAdmissionIdentifier": {"value": "7"}},
+        },
+    ]
+    for number, part in enumerate(parts):
+        shore.say(stay | {"id": f"e{number}"} | part)
+        shore.build()
+    # Many that are alike are laid down as references to one value.
+    shore.say(*(stay | {"id": f"f{number}"} | parts[0] for number in range(200) if number % 3))
+    shore.say(*(stay | {"id": f"g{number}"} for number in range(200)))
+    shore.build()
+    found = shore.ask('select * from "Encounter" order by id')
+    assert len(found) == len(parts) + 133 + 200
+    told = shore.ask(
+        "select hospitalization.dischargeDisposition.text, hospitalization.admitSource.coding[1].userSelected,"
+        ' location[1].location.reference, hospitalization.preAdmissionIdentifier.value from "Encounter" order by id'
+    )
+    assert told[4:] == [("Home", None, None, None)] * 133 + [(None,) * 4] * 200
+    assert told[:4] == [
+        ("Home", None, None, None),
+        (None, True, None, None),
+        (None, None, "Location/1", None),
+        (None, None, None, "7"),
+    ]

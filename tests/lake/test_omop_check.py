@@ -109,6 +109,7 @@ def named(result: Result) -> str:
     return " ".join(part for part in (result.check.kind.name, where, place.concept) if part)
 
 
+@pytest.mark.conformance
 def test_each_kind_of_check_finds_its_fault_and_nothing_before(sound: Path) -> None:
     assert {name.split()[0] for name in FAULTS} == {each.kind.name for each in checks()}
     with opened(sound) as duck:
