@@ -6,6 +6,9 @@ Room: lake. May import: lake, pyarrow, pyspark (the extra `spark`; it needs Java
 # pyarrow has no types.
 # pyright: reportUnknownParameterType=false
 
+# pyspark is an extra, and need not be there.
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 import importlib.util
