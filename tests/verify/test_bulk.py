@@ -8,6 +8,7 @@ from careloom.settings import settings_from
 from careloom.verify import bulk
 
 
+@pytest.mark.conformance
 def test_what_was_exported_and_imported_is_equal() -> None:
     settings = settings_from()
     if not (settings.conformance / bulk.SUITE).exists():

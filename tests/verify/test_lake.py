@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from careloom.settings import Settings
 from careloom.verify import lake_asof, lake_incremental, lake_lineage, rls
 from careloom.verify.figure import Figure
@@ -15,11 +17,13 @@ def by_name(figures: list[Figure]) -> dict[str, Figure]:
     return {figure.check.partition(".")[2]: figure for figure in figures}
 
 
+@pytest.mark.conformance
 def test_twenty_times_of_a_small_lake_equal_a_replay() -> None:
     found = by_name(lake_asof.check(NO_SUITE, messages=30, changes=60))
     assert (found["times"].passed, found["times"].failed, found["now"].passed) == (20, 0, 1)
 
 
+@pytest.mark.conformance
 def test_a_few_kills_leave_the_tables_of_a_clean_build() -> None:
     found = by_name(lake_incremental.check(NO_SUITE, messages=200, kills=3, torn=2))
     assert (found["kills"].passed, found["half-batches-seen"].value) == (3, 0)
@@ -29,11 +33,13 @@ def test_a_few_kills_leave_the_tables_of_a_clean_build() -> None:
     assert found["other-files-touched"].value == 0
 
 
+@pytest.mark.conformance
 def test_cells_of_messages_open_their_fields() -> None:
     found = by_name(lake_lineage.check(NO_SUITE, messages=30, cells=20))
     assert (found["cells"].passed, found["cells"].failed) == (20, 0)
 
 
+@pytest.mark.conformance
 def test_forty_statements_of_sql_show_nothing_of_others() -> None:
     found = by_name(rls.check(NO_SUITE, statements=40))
     assert (found["statements"].passed, found["statements"].failed, found["foreign"].value) == (40, 0, 0)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from careloom.fhir.resource import dumps
 from careloom.settings import Settings
 from careloom.verify import load_resume
@@ -32,6 +34,7 @@ def bundle(number: int) -> bytes:
     return dumps({"resourceType": "Bundle", "type": "transaction", "entry": entries})
 
 
+@pytest.mark.conformance
 def test_a_load_that_was_killed_and_run_again_ends_as_one_that_was_not(tmp_path: Path) -> None:
     for number in range(BUNDLES):
         (tmp_path / f"{number:03}.json").write_bytes(bundle(number))

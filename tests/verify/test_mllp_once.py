@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
+
 from careloom.settings import Settings
 from careloom.verify import mllp_once
 from careloom.verify.figure import floors, judged
 
 
+@pytest.mark.conformance
 def test_messages_survive_kill_9_once_each_and_every_acknowledgement_is_true() -> None:
     figures = {figure.check.partition(".")[2]: figure for figure in mllp_once.check(Settings(), count=80)}
     assert figures["accepted"].passed == figures["resent"].passed == 80

@@ -20,6 +20,7 @@ def held(figure: Figure) -> bool:
     return judged(figure, floors(), 0).ok
 
 
+@pytest.mark.conformance
 @pytest.mark.skipif(not (FOLDER / omop.PUBLISHED).exists(), reason="omop/cdm is absent")
 def test_the_printed_tables_are_the_published_ones() -> None:
     figures = list(omop.of_ddl(FOLDER))
@@ -28,6 +29,7 @@ def test_the_printed_tables_are_the_published_ones() -> None:
     assert ours == theirs
 
 
+@pytest.mark.conformance
 @pytest.mark.skipif(not (FOLDER / omop.EUNOMIA).exists(), reason="omop/eunomia is absent")
 def test_the_reference_loads_and_what_is_known_of_it_is_found() -> None:
     figures = {figure.check: figure for figure in omop.of_eunomia(FOLDER)}
@@ -36,6 +38,7 @@ def test_the_reference_loads_and_what_is_known_of_it_is_found() -> None:
     assert all(map(held, figures.values()))
 
 
+@pytest.mark.conformance
 @pytest.mark.skipif(not (FOLDER / omop.SYNTHEA).exists(), reason="patients is absent")
 def test_twenty_patients_of_synthea_become_rows_of_the_cdm_twice_alike(
     database: Database, tmp_path: Path
