@@ -140,7 +140,7 @@ class Meter:
         if not process.name().startswith("python") or process.environ().get("CARELOOM_HOME") != self._home:
             return ""
         line = process.cmdline()
-        return next((name for name in ("web", "engine", "load", "up") if name in line), "load worker")
+        return next((name for name in ("web", "engine", "lake", "load", "up") if name in line), "load worker")
 
 
 def say(what: str, count: int, wall: float, kinds: Counter[str]) -> None:
