@@ -150,3 +150,21 @@ def test_outlines_and_scratch_are_no_tables(shore: Shore, busy: list[int]) -> No
     shore.ask('select 1 from "Patient"')
     assert tables_of(shore.root) == ["Observation", "Patient"]
     assert sight.outline(shore.root, "Patient").exists()
+
+
+def test_files_whose_structs_lack_parts_are_gathered_and_settled(shore: Shore) -> None:
+    stay = {"resourceType": "Encounter", "status": "finished", "class": {"code": "IMP"}}
+    home = {"hospitalization": {"dischargeDisposition": {"coding": [{"code": "home"}], "text": "Home"}}}
+    come = {"hospitalization": {"admitSource": {"coding": [{"system": "urn:s", "userSelected": True}]}}}
+    for number, part in enumerate((home, come)):
+        shore.say(*(stay | {"id": f"e{number}-{n}"} | (part if n % 3 else {}) for n in range(200)))
+        shore.build()
+    shore.say(*(stay | {"id": f"e0-{n}"} | come for n in range(50)))
+    shore.build()
+    before = shore.seen()
+    told = shore.ask('select * from "Encounter" order by id')
+    with writing(shore.database, shore.root) as writer:
+        assert compaction.gather(writer, "Encounter") == 2
+        assert compaction.settle(writer, "Encounter") == 450
+    assert shore.seen() == before
+    assert shore.ask('select * from "Encounter" order by id') == told

@@ -25,6 +25,7 @@ from careloom.lake import sight
 from careloom.lake.build import Writer
 from careloom.lake.column import OWN, digest_of, table_schema
 from careloom.lake.parquet import ROW_GROUP, Kind, Part, sparse, write
+from careloom.lake.reading import reading
 from careloom.lake.row import Row, to_row
 from careloom.lake.session import opened
 from careloom.lake.sight import Sources
@@ -150,9 +151,9 @@ def _ended(root: Path, table: Table, parts: Sequence[Part], enders: str) -> set[
     settled = [part for part in parts if part.is_settled]
     if not settled:
         return set()
-    reading = _reading(table, settled).replace("union_by_name", "filename = true, union_by_name")
+    named = reading((table.folder / part.name for part in settled), with_name=True)
     sql = (
-        f"select distinct v.filename from {reading} v semi join"
+        f"select distinct v.filename from {named} v semi join"
         f" (select id, version_id - 1 as version_id from {enders} where version_id > 1) e"
         " on e.id = v.id and e.version_id = v.version_id"
     )
@@ -162,12 +163,11 @@ def _ended(root: Path, table: Table, parts: Sequence[Part], enders: str) -> set[
 
 def _reading(table: Table, parts: Sequence[Part], *, ends: bool = False) -> str:
     """The rows of some files, in the columns that those have; `ends`: in all columns that are to be filled in."""
-    names = ", ".join(f"'{str(table.folder / part.name).replace(chr(39), chr(39) * 2)}'" for part in parts)
-    reading = f"read_parquet([{names}], union_by_name = true)"
+    rows = reading(table.folder / part.name for part in parts)
     if not ends:
-        return reading
+        return rows
     nothing = "select null::bigint as seq_to, null::timestamptz as replaced_at where false"
-    return f"(({nothing}) union all by name (from {reading}))"
+    return f"(({nothing}) union all by name (from {rows}))"
 
 
 def _rewrite(writer: Writer, table: Table, old: Sequence[Part], kind: Kind, sql: str) -> list[Part]:

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from careloom.fhir.facts import resource_types
 from careloom.lake.column import PLAIN, digest_of, table_schema
 from careloom.lake.parquet import Part
+from careloom.lake.reading import reading
 from careloom.lake.shape import shape_of
 
 OUTLINES = "_outlines"
@@ -40,14 +41,14 @@ class Sources:
 
     def all(self) -> str:
         """All rows, in the columns of the shape."""
-        return _reading([self.outline, *(self.folder / part.name for part in self.parts)])
+        return reading([self.outline, *(self.folder / part.name for part in self.parts)])
 
     def enders(self) -> str | None:
         """The rows that may end versions whose own rows do not say so; None: there is none."""
         found = [
             self.folder / part.name for part in self.parts if not part.is_settled and part.last_version > 1
         ]
-        return _reading(found) if found else None
+        return reading(found) if found else None
 
     def before(self, when: When) -> Sources:
         """Without files that hold only what came later."""
@@ -132,19 +133,9 @@ def common_columns() -> list[tuple[str, str]]:
 
 def plain(rtype: str, paths: Sequence[Path]) -> str:
     """All rows of files that hold only what is current, in the columns of `current`."""
-    return f"select {_columns(rtype, PLAIN)} from {_reading(paths)} v"
+    return f"select {_columns(rtype, PLAIN)} from {reading(paths)} v"
 
 
 def _columns(rtype: str, own: tuple[str, ...]) -> str:
     names = [*own, *(field.name for field in shape_of(rtype).fields)]
     return ", ".join(f'v."{name}"' for name in names)
-
-
-def _reading(paths: Sequence[Path]) -> str:
-    """The rows of files that may each lack some columns, and some fields of their structs.
-
-    `read_parquet` with `union_by_name` would do, but DuckDB 2.0.1 fails at a struct within a struct that lacks fields.
-    """
-    names = (str(path).replace("'", "''") for path in paths)
-    each = (f"select * from read_parquet('{name}')" for name in names)
-    return f"({' union all by name '.join(each)})"
