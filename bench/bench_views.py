@@ -27,6 +27,7 @@ import zstandard
 
 from careloom.fhir.resource import dumps, loads
 from careloom.lake import engine, spark
+from careloom.lake.reading import literal
 from careloom.lake.row import to_row, to_table
 from careloom.lake.view.statement import compile_view
 from careloom.settings import settings_from
@@ -114,7 +115,7 @@ def main(many: int) -> None:
     view = compile_view(VIEW)
     with tempfile.TemporaryDirectory() as folder:
         parquet, count = laid(Path(folder), many)
-        source = f"read_parquet({engine.quoted(str(parquet / '*.parquet'))})"
+        source = f"read_parquet({literal(parquet / '*.parquet')})"
         connection = engine.connect(threads=2, memory="6GB", spill=Path(folder))
 
         def duck(sql: str) -> Callable[[], int]:

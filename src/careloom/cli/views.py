@@ -8,8 +8,6 @@ from __future__ import annotations
 import csv
 import sys
 import tempfile
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -60,6 +58,7 @@ def run(
     careloom lake run observation --from exported/ --format ndjson
     careloom lake run observation --sql spark
     """
+    from careloom.lake.lake import Lake
     from careloom.lake.view.statement import compile_view
 
     statement = compile_view(_definition(view))
@@ -71,7 +70,8 @@ def run(
     if form == "parquet" and out is None:
         raise OutcomeError(Issue("required", "Parquet goes to a file: say --out FILE."))
     if source is None:
-        with _lake(statement, options) as connection:
+        lake_of_site = Lake(lake_root(settings_from(**options)))
+        with lake_of_site.connection(types=[statement.resource]) as connection:
             _deliver(connection, statement, "", form, out)
         return
     _run_on_files(statement, source, form, out)
@@ -106,26 +106,15 @@ def _definition(view: str) -> Any:
     return loads(path.read_bytes())
 
 
-@contextmanager
-def _lake(statement: Statement, options: dict[str, Any]) -> Generator[Connection]:
-    from careloom.lake.lake import Lake
-
-    root = lake_root(settings_from(**options))
-    connection = Lake(root).connection(types=[statement.resource])
-    try:
-        yield connection
-    finally:
-        connection.close()
-
-
 def _run_on_files(statement: Statement, source: Path, form: Format, out: Path | None) -> None:
-    from careloom.lake.engine import connect, quoted
+    from careloom.lake.engine import connect
     from careloom.lake.files import typed
+    from careloom.lake.reading import literal
 
     with tempfile.TemporaryDirectory(prefix="careloom-") as folder:
         found = typed(source, statement.resource, Path(folder) / "table.parquet")
         with connect(spill=Path(folder)) as connection:
-            _deliver(connection, statement, f"read_parquet({quoted(str(found.path))})", form, out)
+            _deliver(connection, statement, f"read_parquet({literal(found.path)})", form, out)
     if found.unread:
         some = ", ".join(found.unread[:5])
         click.echo(f"careloom: {len(found.unread)} could not be read and were left out: {some}.", err=True)

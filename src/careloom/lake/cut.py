@@ -28,6 +28,7 @@ import pyarrow as pa
 from careloom.lake import sight
 from careloom.lake.column import digest_of
 from careloom.lake.lake import Lake
+from careloom.lake.reading import literal
 from careloom.store.actor import Actor
 from careloom.store.database import Connection
 from careloom.store.seen import Seen, seen
@@ -84,7 +85,7 @@ def _make(duck: duckdb.DuckDBPyConnection, current: str, sees: Seen, path: Path)
         # Small groups: a type has up to 1,182 columns, and each has its buffer while a group is written.
         duck.execute(
             f"copy (select v.* from ({current}) v {kind} join sees s on s.id = v.id and s.version_id = v.version_id)"
-            f" to '{str(fresh).replace(chr(39), chr(39) * 2)}' (format parquet, compression zstd, row_group_size 10240)"
+            f" to {literal(fresh)} (format parquet, compression zstd, row_group_size 10240)"
         )
         fresh.replace(path)
     finally:

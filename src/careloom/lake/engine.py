@@ -19,7 +19,9 @@ import pyarrow as pa
 
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import Resource
+from careloom.lake.reading import literal
 from careloom.lake.row import to_row, to_table
+from careloom.lake.session import opened
 from careloom.lake.view.fault import MARK
 from careloom.lake.view.statement import Statement
 
@@ -35,20 +37,8 @@ _COPY: dict[Format, str] = {
 
 
 def connect(*, threads: int = 0, memory: str = "", spill: Path | None = None) -> Connection:
-    """A DuckDB of its own, in memory; what does not fit `memory` ("2GB") goes to the folder `spill`, if one is given.
-
-    Left to itself DuckDB would spill to the working directory, and it is patients' data.
-    """
-    options: dict[str, Any] = {
-        "autoinstall_known_extensions": False,
-        "autoload_known_extensions": False,
-        "temp_directory": "" if spill is None else str(spill / "spilled"),
-    }
-    if threads:
-        options["threads"] = threads
-    if memory:
-        options["memory_limit"] = memory
-    return duckdb.connect(config=options)
+    """A DuckDB of its own for views; what does not fit `memory` ("2GB") goes to the folder `spill`, if one is given."""
+    return opened(spill, memory, threads, {"autoload_known_extensions": "false"})
 
 
 def tables_of(resources: Iterable[Resource]) -> dict[str, pa.Table]:
@@ -87,7 +77,7 @@ def write(
     """Write the rows of a view to a file as they come; how many there were."""
     with _asked(connection, statement, source) as sql, outcomes():
         cells = as_texts(statement, sql) if form == "csv" else sql
-        found = connection.execute(f"COPY ({cells}) TO {quoted(str(path))} ({_COPY[form]})").fetchone()
+        found = connection.execute(f"COPY ({cells}) TO {literal(path)} ({_COPY[form]})").fetchone()
     return int(found[0]) if found else 0
 
 
@@ -111,11 +101,6 @@ def as_texts(statement: Statement, sql: str) -> str:
         for name, many in ((f'"{column}"', column in statement.lists) for column in statement.columns)
     ]
     return f"SELECT {', '.join(cells)} FROM ({sql}) AS v"
-
-
-def quoted(text: str) -> str:
-    """A text as a literal of SQL."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 @contextlib.contextmanager

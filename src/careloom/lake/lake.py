@@ -45,9 +45,13 @@ class Lake:
         """The types that have a table."""
         return sorted(self.published.versions)
 
-    def sources(self, rtype: str) -> Sources:
-        """The files of one table. Raises OutcomeError(not-found) for a type of which nothing came yet."""
+    def sources(self, rtype: str, *, may_lack: bool = False) -> Sources:
+        """The files of one table. Of a type of which nothing came yet there are none: raises OutcomeError(not-found)
+        unless that `may_lack`.
+        """
         if rtype not in self.published.versions:
+            if may_lack:
+                return Sources(rtype, sight.outline(self.root, rtype), self.root / rtype, [])
             known = ", ".join(self.types) or "none"
             raise OutcomeError(
                 Issue("not-found", f"The lake has no table '{rtype[:64]}'; there are: {known}.")
@@ -61,20 +65,22 @@ class Lake:
         *,
         when: When = None,
         types: Sequence[str] | None = None,
+        may_lack: bool = False,
         versions: bool = False,
         memory: str = "1GB",
     ) -> duckdb.DuckDBPyConnection:
         """A DuckDB of its own in memory, with a view for each type (or each of these) as `actor` may see it.
 
         `when` None: what is current; else as of a transaction (`seq_from`) or a time. `versions`: a view
-        `Patient_versions` beside each, with all versions and the ends of each. Close it after use.
+        `Patient_versions` beside each, with all versions and the ends of each. `may_lack`: of a type of which nothing
+        came yet, a view without rows. Close it after use.
         Raises OutcomeError: forbidden, not-found (no lake, no such table), not-supported (a time yet to come).
         """
         refuse(actor)
         self._refuse_future(when)
         connection = opened(self.root, memory)
         for rtype in self.types if types is None else types:
-            sources = self.sources(rtype)
+            sources = self.sources(rtype, may_lack=may_lack)
             sql = sight.current(sources) if when is None else sight.as_of(sources, when)
             connection.execute(f'create view "{rtype}" as {sql}')
             if versions:

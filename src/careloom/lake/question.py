@@ -1,6 +1,6 @@
 """lake.question: one statement of SQL that somebody asks: that it only reads, which tables it names, which values it needs.
 
-Room: lake. May import: duckdb. It is read by DuckDB's own parser and judged by its tree, never by its text:
+Room: lake. May import: lake.session, duckdb. It is read by DuckDB's own parser and judged by its tree, never by its text:
 https://duckdb.org/docs/stable/data/json/sql_to_and_from_json
 
 What is not in these lists is refused. They are the second wall: the first is that the files of what somebody may not
@@ -20,6 +20,7 @@ import duckdb
 import msgspec
 
 from careloom.fhir.outcome import Issue, IssueCode, OutcomeError
+from careloom.lake.session import opened
 
 MOST_CHARACTERS = 100_000
 TABLE_FUNCTIONS = frozenset(
@@ -112,11 +113,7 @@ def _tree(sql: str, start: int) -> Any:
 @cache
 def _parser() -> duckdb.DuckDBPyConnection:
     """An engine that only ever parses: opening one takes longer than that."""
-    config: dict[str, str | bool | int | float | list[str]] = {
-        "autoinstall_known_extensions": "false",
-        "threads": 1,
-    }
-    return duckdb.connect(config=config)
+    return opened(None, "", 1)
 
 
 def _nodes(tree: Any) -> Iterator[Mapping[str, Any]]:

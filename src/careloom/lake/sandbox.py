@@ -26,6 +26,7 @@ from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.lake.cut import Table, table
 from careloom.lake.lake import Lake
 from careloom.lake.question import Question, placed, question
+from careloom.lake.reading import literal
 from careloom.lake.session import SCRATCH, opened
 from careloom.store.actor import Actor, may
 from careloom.store.database import Database
@@ -156,9 +157,9 @@ def sealed(root: Path, tables: list[Table], limits: Limits) -> Generator[duckdb.
     with opened(root, limits.memory, limits.threads, config) as duck:
         for one in tables:
             duck.execute(f'create view "{one.rtype}" as {one.sql}')
-        paths = ", ".join("'" + str(file).replace("'", "''") + "'" for one in tables for file in one.files)
+        paths = ", ".join(literal(file) for one in tables for file in one.files)
         duck.execute("set errors_as_json = true")
-        duck.execute(f"set temp_directory = '{str(root / SCRATCH).replace(chr(39), chr(39) * 2)}'")
+        duck.execute(f"set temp_directory = {literal(root / SCRATCH)}")
         duck.execute(f"set max_temp_directory_size = '{limits.spill}'")
         duck.execute("set allow_community_extensions = false")
         duck.execute(f"set allowed_paths = [{paths}]")

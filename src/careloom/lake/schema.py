@@ -8,6 +8,7 @@ Everything may be null: what a Resource lacks has no value, and whether it shoul
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 
 import pyarrow as pa
@@ -56,19 +57,36 @@ def arrow_field(field: Field) -> pa.Field:  # pyright: ignore[reportUnknownParam
     return pa.field(field.name, pa.list_(kind) if field.many else kind)
 
 
+@dataclass(frozen=True, slots=True)
+class _Engine:
+    """How an engine writes types; {0} is the name, {1} the type of a field."""
+
+    leaves: dict[Leaf, str]
+    field: str
+    struct: str
+    many: str
+
+    def type(self, field: Field) -> str:
+        held = field.holds
+        if isinstance(held, Struct):
+            inner = ", ".join(self.field.format(each.name, self.type(each)) for each in held.fields)
+            kind = self.struct.format(inner)
+        else:
+            kind = self.leaves[held]
+        return self.many.format(kind) if field.many else kind
+
+
+_DUCKDB = _Engine(DUCKDB, field='"{0}" {1}', struct="STRUCT({0})", many="{0}[]")
+_SPARK = _Engine(SPARK, field="`{0}`: {1}", struct="STRUCT<{0}>", many="ARRAY<{0}>")
+
+
 def duckdb_type(field: Field) -> str:
     """The type of a column for DuckDB.
 
     >>> duckdb_type(shape_of("Patient").field("active"))
     'BOOLEAN'
     """
-    held = field.holds
-    if isinstance(held, Struct):
-        inner = ", ".join(f'"{each.name}" {duckdb_type(each)}' for each in held.fields)
-        kind = f"STRUCT({inner})"
-    else:
-        kind = DUCKDB[held]
-    return f"{kind}[]" if field.many else kind
+    return _DUCKDB.type(field)
 
 
 def spark_type(field: Field) -> str:
@@ -77,13 +95,7 @@ def spark_type(field: Field) -> str:
     >>> spark_type(shape_of("HealthcareService").field("extraDetails"))
     'STRING'
     """
-    held = field.holds
-    if isinstance(held, Struct):
-        inner = ", ".join(f"`{each.name}`: {spark_type(each)}" for each in held.fields)
-        kind = f"STRUCT<{inner}>"
-    else:
-        kind = SPARK[held]
-    return f"ARRAY<{kind}>" if field.many else kind
+    return _SPARK.type(field)
 
 
 def duckdb_columns(resource_type: str) -> str:

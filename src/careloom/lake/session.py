@@ -18,16 +18,20 @@ SCRATCH = "_scratch"
 
 
 def opened(
-    root: Path, memory: str = "1GB", threads: int = 0, more: Mapping[str, str] | None = None
+    root: Path | None, memory: str = "1GB", threads: int = 0, more: Mapping[str, str] | None = None
 ) -> duckdb.DuckDBPyConnection:
-    """A DuckDB of its own; `threads` 0: one for each core; `more` of its configuration."""
+    """A DuckDB of its own; `root` None: it does not spill; `memory` "": most of the machine's; `threads` 0: one for each
+    core; `more` of its configuration.
+    """
     config: dict[str, str | bool | int | float | list[str]] = {
-        "memory_limit": memory,
-        "temp_directory": str(root / SCRATCH),
+        # Left to itself it would spill to the working directory.
+        "temp_directory": "" if root is None else str(root / SCRATCH),
         # Nothing is fetched from the network behind one's back, and nothing is installed.
         "autoinstall_known_extensions": "false",
         **(more or {}),
     }
+    if memory:
+        config["memory_limit"] = memory
     if threads:
         config["threads"] = str(threads)
     return duckdb.connect(config=config)

@@ -19,7 +19,6 @@ from careloom.lake.lake import Lake, refuse
 from careloom.lake.marts.mart import HERE, OMOP
 from careloom.lake.omop.build import run_script
 from careloom.lake.session import opened
-from careloom.lake.sight import Sources
 from careloom.store.actor import STATION, Actor
 
 TYPES = ("Condition", "Encounter", "MedicationRequest", "Observation", "Person", "Procedure")
@@ -50,13 +49,11 @@ def events(lake: Lake, *, actor: Actor = STATION) -> duckdb.DuckDBPyConnection:
     Raises OutcomeError: forbidden for who may not read all clinical data; not-found without a lake.
     """
     refuse(actor)
-    known = lake.types
     duck = opened(lake.root)
     for rtype in TYPES:
-        empty = Sources(rtype, sight.outline(lake.root, rtype), lake.root / rtype, [])
-        sources = lake.sources(rtype) if rtype in known else empty
+        sql = sight.history(lake.sources(rtype, may_lack=True))
         duck.execute(
-            f"create view history_{rtype.lower()} as select * from ({sight.history(sources)})"
+            f"create view history_{rtype.lower()} as select * from ({sql})"
             " where not is_deleted and not is_aside"
         )
     run_script(duck, (OMOP / "etl/words.sql").read_text())

@@ -16,7 +16,7 @@ import duckdb
 
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.lake.lake import Lake
-from careloom.lake.omop.build import release_of, run_script, with_absent
+from careloom.lake.omop.build import release_of, run_script
 from careloom.lake.omop.concept import relations
 from careloom.lake.omop.facts import HERE as OMOP
 from careloom.lake.sight import When
@@ -45,8 +45,7 @@ def marts(
         text = f"There is no mart '{unknown[0][:64]}'; there are: {', '.join(MARTS)}."
         raise OutcomeError(Issue("not-found", text))
     last = max((MARTS.index(name) for name in names), default=-1)
-    duck = lake.connection(actor, when=when, types=[each for each in TYPES if each in lake.types])
-    with_absent(duck, lake, TYPES)
+    duck = lake.connection(actor, when=when, types=TYPES, may_lack=True)
     duck.execute("set variable release = cast(? as date)", [release_of(duck, TYPES)])
     run_script(duck, (OMOP / "etl/words.sql").read_text())
     for statement in relations():

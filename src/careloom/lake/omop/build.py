@@ -18,14 +18,13 @@ from pathlib import Path
 import duckdb
 
 from careloom.fhir.outcome import Issue, OutcomeError
-from careloom.lake import sight
 from careloom.lake.lake import Lake
 from careloom.lake.omop import load
 from careloom.lake.omop.concept import relations
 from careloom.lake.omop.ddl import create
 from careloom.lake.omop.facts import HERE, tables
 from careloom.lake.omop.vocabulary import fingerprint, load_vocabulary
-from careloom.lake.sight import Sources
+from careloom.lake.reading import literal
 from careloom.store.actor import STATION, Actor
 
 FILE = "omop.duckdb"
@@ -94,8 +93,7 @@ def build(
     if is_fresh:
         file.unlink(missing_ok=True)
     state = f"{lake.published.cursor} {fingerprint(vocabulary)} {_digest()}"
-    with lake.connection(actor, types=[each for each in TYPES if each in lake.types]) as duck:
-        with_absent(duck, lake, TYPES)
+    with lake.connection(actor, types=TYPES, may_lack=True) as duck:
         attach(duck, file)
         is_new = _state(duck) != state
         if is_new:
@@ -110,9 +108,8 @@ def attach(duck: duckdb.DuckDBPyConnection, file: Path, *, is_read_only: bool = 
     if is_read_only and not file.exists():
         text = f"There is no CDM in {file}: `careloom lake omop build` makes one."
         raise OutcomeError(Issue("not-found", text))
-    where = str(file).replace("'", "''")
     try:
-        duck.execute(f"attach '{where}' as cdm{' (read_only)' if is_read_only else ''}")
+        duck.execute(f"attach {literal(file)} as cdm{' (read_only)' if is_read_only else ''}")
     except duckdb.IOException:
         text = f"The CDM in {file} is in use by another process, or is no DuckDB file: try again later."
         raise OutcomeError(Issue("lock-error", text)) from None
@@ -182,14 +179,6 @@ def _schema(duck: duckdb.DuckDBPyConnection, vocabulary: Path | None) -> None:
             load_vocabulary(duck, vocabulary)
         duck.execute("delete from cdm.careloom.vocabulary")
         duck.execute("insert into cdm.careloom.vocabulary values (?)", [files])
-
-
-def with_absent(duck: duckdb.DuckDBPyConnection, lake: Lake, types: Sequence[str]) -> None:
-    """Of a type of which nothing came yet, a view without rows."""
-    for rtype in types:
-        if rtype not in lake.types:
-            empty = Sources(rtype, sight.outline(lake.root, rtype), lake.root / rtype, [])
-            duck.execute(f'create view "{rtype}" as {sight.current(empty)}')
 
 
 def release_of(duck: duckdb.DuckDBPyConnection, types: Sequence[str]) -> date:

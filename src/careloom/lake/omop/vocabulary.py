@@ -14,6 +14,7 @@ import duckdb
 
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.lake.omop.facts import CdmField, CdmTable, tables
+from careloom.lake.reading import literal
 
 REQUIRED = ("concept", "concept_relationship")
 
@@ -47,10 +48,9 @@ def read_table(duck: duckdb.DuckDBPyConnection, table: CdmTable, path: Path) -> 
     fields = [field for field in table.fields if field.name in named]
     names = ", ".join(f'"{field.name}"' for field in fields)
     values = ", ".join(_value(field, named[field.name]) for field in fields)
-    where = str(path).replace("'", "''")
     try:
         duck.execute(
-            f"insert into cdm.{table.name} ({names}) select {values} from read_csv('{where}', header = true,"
+            f"insert into cdm.{table.name} ({names}) select {values} from read_csv({literal(path)}, header = true,"
             f" all_varchar = true, delim = '{delimiter}', quote = '{quote}', escape = '{quote}', strict_mode = false)"
         )
     except duckdb.Error as error:

@@ -1,16 +1,15 @@
 """lake.view.duckdb: how DuckDB writes what views are made of.
 
-Room: lake. May import: lake.view. Source: https://duckdb.org/docs/stable/sql/functions/overview
+Room: lake. May import: lake.reading, lake.view. Source: https://duckdb.org/docs/stable/sql/functions/overview
 """
 
 from __future__ import annotations
 
-from decimal import Decimal
-
+from careloom.lake.reading import literal
 from careloom.lake.view.fault import MARK
 from careloom.lake.view.plan import Unnest
 from careloom.lake.view.sql import Key
-from careloom.lake.view.written import Written, called, infix, put
+from careloom.lake.view.written import ALIKE, Written, called, constant, infix, put
 
 _KINDS = {"text": "VARCHAR", "boolean": "BOOLEAN", "integer": "INTEGER", "double": "DOUBLE", "json": "JSON"}
 _ANSI = {
@@ -30,17 +29,7 @@ class DuckDB:
 
     def constant(self, value: object) -> str:
         """A literal; a decimal is a double."""
-        match value:
-            case None:
-                return "NULL"
-            case bool():
-                return "TRUE" if value else "FALSE"
-            case int():
-                return str(value)
-            case Decimal():
-                return f"CAST('{value}' AS DOUBLE)"
-            case _:
-                return "'" + str(value).replace("'", "''") + "'"
+        return constant(value, text=literal, whole=str)
 
     def get(self, base: str, field: str) -> str:
         """A field of a struct."""
@@ -104,19 +93,9 @@ def _as_ansi(value: str, kind: str) -> str:
 
 
 _FUNCTIONS: dict[str, Written] = {
-    **{sign: infix(sign) for sign in ("=", "<>", "<", "<=", ">", ">=", "+", "-", "*")},
-    "and": infix("AND"),
-    "or": infix("OR"),
-    "not": "(NOT {0})",
-    "is not null": "({0} IS NOT NULL)",
-    "is true": "coalesce({0}, FALSE)",
-    "/": "({0} / nullif({1}, 0))",
-    "mod": "({0} % nullif({1}, 0))",
+    **ALIKE,
     "div": "CAST(trunc(CAST({0} AS DOUBLE) / nullif({1}, 0)) AS BIGINT)",
-    "negative": "(-{0})",
-    "rounded": "round({0}, 8)",
     "round to": "round({0}, CAST({1} AS INTEGER))",
-    "power": called("pow"),
     "items": "coalesce(len({0}), 0)",
     "not empty": "(coalesce(len({0}), 0) > 0)",
     "at": _at,
@@ -129,39 +108,22 @@ _FUNCTIONS: dict[str, Written] = {
     "distinct": "list_filter({0}, lambda v, i: list_position({0}, v) = i)",
     "slice": "list_slice({0}, {1} + 1, {1} + {2})",
     "contains item": called("list_contains"),
-    "coalesce": called("coalesce"),
-    "least": called("least"),
-    "greatest": called("greatest"),
     "concat": infix("||"),
     "join": "coalesce(array_to_string({0}, {1}), '')",
     "text": "CAST({0} AS VARCHAR)",
     "double": "TRY_CAST({0} AS DOUBLE)",
-    "long": "CAST({0} AS BIGINT)",
     "whole": "TRY_CAST({0} AS INTEGER)",
     "microseconds": "epoch_us(TRY_CAST({0} AS TIMESTAMPTZ))",
-    "clock": "rpad(CASE WHEN length({0}) = 8 THEN {0} || '.' ELSE {0} END, 18, '0')",
-    "length of text": called("length"),
     "left": called("left"),
-    "right padded": called("rpad"),
     "last day": "strftime(last_day(TRY_CAST({0} || '-01' AS DATE)), '%Y-%m-%d')",
-    "matched": "regexp_extract({0}, {1}, 1)",
-    "nonempty": "nullif({0}, '')",
     "folded": "lower(trim(regexp_replace({0}, '\\s+', ' ', 'g')))",
     "startsWith": called("starts_with"),
     "endsWith": called("ends_with"),
-    "contains": called("contains"),
     "matches": called("regexp_matches"),
-    "upper": called("upper"),
-    "lower": called("lower"),
-    "trim": called("trim"),
     "indexOf": "(strpos({0}, {1}) - 1)",
-    "replace": called("replace"),
-    "substring": "substring({0}, {1} + 1, {2})",
-    "abs": called("abs"),
     "ceiling": "CAST(ceil({0}) AS BIGINT)",
     "floor": "CAST(floor({0}) AS BIGINT)",
     "truncate": "CAST(trunc({0}) AS BIGINT)",
-    "sqrt": "CASE WHEN {0} >= 0 THEN sqrt({0}) END",
     "fail": f"error('{MARK}' || {{0}} || left({{1}}, 0))",
     "cell": _cell,
     "cells": _cells,

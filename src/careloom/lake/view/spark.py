@@ -7,12 +7,10 @@ Spark counts from 0 (`get`), takes a NULL in a list of lists for the whole (`fla
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from careloom.lake.view.fault import MARK
 from careloom.lake.view.plan import Unnest
 from careloom.lake.view.sql import Key
-from careloom.lake.view.written import Written, called, infix, put
+from careloom.lake.view.written import ALIKE, Written, called, constant, put
 
 _KINDS = {"text": "STRING", "boolean": "BOOLEAN", "integer": "INT", "double": "DOUBLE", "json": "STRING"}
 _ANSI = {
@@ -36,17 +34,7 @@ class Spark:
 
     def constant(self, value: object) -> str:
         """A literal; a decimal is a double."""
-        match value:
-            case None:
-                return "NULL"
-            case bool():
-                return "TRUE" if value else "FALSE"
-            case int():
-                return str(value) if abs(value) < 2**31 else f"{value}L"
-            case Decimal():
-                return f"CAST('{value}' AS DOUBLE)"
-            case _:
-                return _text(str(value))
+        return constant(value, text=_text, whole=_whole)
 
     def get(self, base: str, field: str) -> str:
         """A field of a struct."""
@@ -86,6 +74,10 @@ class Spark:
         return put(_FUNCTIONS[name], arguments)
 
 
+def _whole(value: int) -> str:
+    return str(value) if abs(value) < 2**31 else f"{value}L"
+
+
 def _text(value: str) -> str:
     escaped = value.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
@@ -110,20 +102,10 @@ def _as_ansi(value: str, kind: str) -> str:
 
 
 _FUNCTIONS: dict[str, Written] = {
-    **{sign: infix(sign) for sign in ("=", "<>", "<", "<=", ">", ">=", "+", "-", "*")},
-    "and": infix("AND"),
-    "or": infix("OR"),
-    "not": "(NOT {0})",
-    "is not null": "({0} IS NOT NULL)",
-    "is true": "coalesce({0}, FALSE)",
-    "/": "({0} / nullif({1}, 0))",
-    "mod": "({0} % nullif({1}, 0))",
+    **ALIKE,
     "div": "CAST(CAST({0} AS DOUBLE) / nullif({1}, 0) AS BIGINT)",
-    "negative": "(-{0})",
-    "rounded": "round({0}, 8)",
     # Spark wants the places to be the same for all rows.
     "round to": "(round({0} * pow(10, {1})) / pow(10, {1}))",
-    "power": called("pow"),
     "items": "coalesce(size({0}), 0)",
     "not empty": "(coalesce(size({0}), 0) > 0)",
     "at": "get({0}, CAST({1} AS INT))",
@@ -136,39 +118,22 @@ _FUNCTIONS: dict[str, Written] = {
     "distinct": called("array_distinct"),
     "slice": "slice({0}, CAST({1} + 1 AS INT), CAST({2} AS INT))",
     "contains item": called("array_contains"),
-    "coalesce": called("coalesce"),
-    "least": called("least"),
-    "greatest": called("greatest"),
     "concat": called("concat"),
     "join": "coalesce(array_join({0}, {1}), '')",
     "text": "CAST({0} AS STRING)",
     "double": "try_cast({0} AS DOUBLE)",
-    "long": "CAST({0} AS BIGINT)",
     "whole": "try_cast({0} AS INT)",
     "microseconds": "unix_micros(try_cast({0} AS TIMESTAMP))",
-    "clock": "rpad(CASE WHEN length({0}) = 8 THEN {0} || '.' ELSE {0} END, 18, '0')",
-    "length of text": called("length"),
     "left": "left({0}, {1})",
-    "right padded": called("rpad"),
     "last day": "CAST(last_day(try_cast({0} || '-01' AS DATE)) AS STRING)",
-    "matched": "regexp_extract({0}, {1}, 1)",
-    "nonempty": "nullif({0}, '')",
     "folded": "lower(trim(regexp_replace({0}, '\\\\s+', ' ')))",
     "startsWith": called("startswith"),
     "endsWith": called("endswith"),
-    "contains": called("contains"),
     "matches": "({0} RLIKE {1})",
-    "upper": called("upper"),
-    "lower": called("lower"),
-    "trim": called("trim"),
     "indexOf": "(instr({0}, {1}) - 1)",
-    "replace": called("replace"),
-    "substring": "substring({0}, {1} + 1, {2})",
-    "abs": called("abs"),
     "ceiling": called("ceil"),
     "floor": called("floor"),
     "truncate": "CAST({0} AS BIGINT)",
-    "sqrt": "CASE WHEN {0} >= 0 THEN sqrt({0}) END",
     "fail": f"raise_error(concat('{MARK}', {{0}}, left({{1}}, 0)))",
     "cell": _cell,
     "cells": _cells,
