@@ -23,11 +23,10 @@ from careloom.store.actor import Actor
 from careloom.store.database import Database
 from careloom.store.event import Arrival
 from careloom.store.feed import Cursor
-from careloom.store.server import ensure
 from careloom.store.stored import Stored
 from careloom.verify.archive import files
 from careloom.verify.messages import messages
-from careloom.verify.scratch import scratch_home
+from careloom.verify.scratch import database_served, scratch_home
 from careloom.verify.search_oracle import SYNTHEA
 
 CLINIC = Actor("clinic", frozenset({"source"}))
@@ -113,14 +112,8 @@ def shore(name: str) -> Generator[Shore]:
     """An empty store in a scratch home, gone afterwards."""
     with scratch_home(name) as home:
         settings = Settings(home=home, identity_salt="a secret of the checks")
-        server = ensure(settings)
-        database = Database(server.url)
-        try:
-            database.migrate()
+        with database_served(settings) as database:
             yield Shore(database, Flow(database, settings), home / "lake")
-        finally:
-            database.close()
-            server.stop()
 
 
 def synthea(settings: Settings, count: int) -> list[bytes]:

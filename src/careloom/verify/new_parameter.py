@@ -26,10 +26,9 @@ from careloom.store.database import Connection, Database
 from careloom.store.hashes import code_entry, hash64, salt
 from careloom.store.read import Reader
 from careloom.store.row import STRING_LIMIT
-from careloom.store.server import ensure
 from careloom.verify.figure import Figure
 from careloom.verify.replicas import replicated
-from careloom.verify.scratch import database_of, kill_all, run, scratch_home
+from careloom.verify.scratch import database_served, kill_all, run, scratch_home
 from careloom.verify.search_oracle import SYNTHEA
 from careloom.verify.shape_value import escaped
 
@@ -98,36 +97,25 @@ def check(settings: Settings) -> list[Figure]:
 
 def figures(home: Path, late: Path) -> list[Figure]:
     """The figures of a home that is filled, while what lies in `late` is loaded."""
-    server = ensure(Settings(home=home))
-    database = database_of(home)
     lied: list[str] = []
-    try:
-        database.migrate()
+    with database_served(Settings(home=home)) as database:
         loader = run(home, "load", str(late), "--workers", "1")
         time.sleep(2.0)
         started = time.monotonic()
         _define(Flow(database, Settings(home=home)))
         _kill_half_way(home, database, loader, lied)
-    finally:
-        database.close()
-        server.stop()
     before_kill_s = time.monotonic() - started
     started = time.monotonic()
     loader = run(home, "load", str(late), "--workers", "1")
     if run(home, "reindex", "--parameters").wait(_PATIENCE_S) != 0 or loader.wait(_PATIENCE_S) != 0:
         raise OutcomeError(Issue("exception", "Indexing or loading did not end well after the kill."))
     seconds = before_kill_s + time.monotonic() - started
-    server = ensure(Settings(home=home))
-    database = database_of(home)
-    try:
+    with database_served(Settings(home=home)) as database:
         rows, lost, wrong = _compared(database)
         with database.connection() as connection:
             told = connection.execute(
                 "select done, total from job where kind = 'search-parameter' and done > 0"
             ).fetchall()
-    finally:
-        database.close()
-        server.stop()
     return [
         Figure(check=f"{NAME}.rows", value=rows, unit="rows"),
         Figure(check=f"{NAME}.lost", value=lost, unit="rows"),

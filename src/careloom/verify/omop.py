@@ -28,10 +28,9 @@ from careloom.lake.omop.inspection import contents, inspected, loaded_from
 from careloom.settings import Settings
 from careloom.store.actor import Actor
 from careloom.store.database import Database
-from careloom.store.server import ensure
 from careloom.verify.figure import Figure
 from careloom.verify.progress import progress
-from careloom.verify.scratch import scratch_home
+from careloom.verify.scratch import database_served, scratch_home
 
 NAME = "omop"
 PUBLISHED = Path("omop/cdm/5.4")
@@ -121,18 +120,12 @@ def _of_checks(name: str, results: list[Any]) -> Iterator[Figure]:
 def _of_synthea(folder: Path, bundles: int | None) -> Iterator[Figure]:
     with scratch_home(NAME) as home, progress(NAME, bundles) as told:
         settings = Settings(home=home)
-        server = ensure(settings)
-        database = Database(server.url)
-        try:
-            database.migrate()
+        with database_served(settings) as database:
             flow = Flow(database, settings)
             for number, body in enumerate(islice(bodies(folder / SYNTHEA), bundles), 1):
                 flow.transact(body, CLIENT)
                 told("bundles", number)
             yield from of_store(database, home / "lake")
-        finally:
-            database.close()
-            server.stop()
 
 
 def of_store(database: Database, root: Path) -> Iterator[Figure]:

@@ -13,10 +13,9 @@ from careloom.flow.reindexing import KIND
 from careloom.settings import Settings
 from careloom.store import jobs
 from careloom.store.database import Connection, Database
-from careloom.store.server import ensure
 from careloom.verify.archive import files
 from careloom.verify.figure import Figure
-from careloom.verify.scratch import database_of, kill_all, run, scratch_home
+from careloom.verify.scratch import database_of, database_served, kill_all, run, scratch_home
 from careloom.verify.search_oracle import SYNTHEA, fill
 
 NAME = "reindex"
@@ -36,15 +35,9 @@ def check(settings: Settings) -> list[Figure]:
         process = run(home, "reindex")
         if process.wait(_PATIENCE_S) != 0:
             raise OutcomeError(Issue("exception", "The second `careloom reindex` did not end well."))
-        server = ensure(Settings(home=home))
-        database = database_of(home)
-        try:
-            with database.connection() as connection:
-                after = _index(connection)
-                (job,) = jobs.jobs(connection, KIND)
-        finally:
-            database.close()
-            server.stop()
+        with database_served(Settings(home=home)) as database, database.connection() as connection:
+            after = _index(connection)
+            (job,) = jobs.jobs(connection, KIND)
     lost = sum(after.get(rid) != values for rid, values in before.items())
     return [
         Figure(check=f"{NAME}.rows", value=len(before), unit="rows"),
@@ -59,18 +52,12 @@ def check(settings: Settings) -> list[Figure]:
 
 def _prepared(home: Path, bundles: list[bytes]) -> dict[int, str]:
     """Fill a store, look at its index, and lose it; what the index was."""
-    server = ensure(Settings(home=home))
-    database = database_of(home)
-    try:
-        database.migrate()
+    with database_served(Settings(home=home)) as database:
         fill(database, bundles, [])
         with database.connection() as connection:
             before = _index(connection)
             _lose(connection)
         return before
-    finally:
-        database.close()
-        server.stop()
 
 
 def _index(connection: Connection) -> dict[int, str]:

@@ -23,11 +23,10 @@ from careloom.store.actor import STATION
 from careloom.store.database import Database
 from careloom.store.event import Event
 from careloom.store.read import Reader
-from careloom.store.server import ensure
 from careloom.verify.archive import files
 from careloom.verify.figure import Figure
 from careloom.verify.oracle import Oracle, in_order
-from careloom.verify.scratch import scratch_home
+from careloom.verify.scratch import database_served, scratch_home
 from careloom.verify.shapes import BUSY, Shape, Shapes
 from careloom.verify.shapes_whole import WholeShapes, value_sets
 
@@ -275,22 +274,15 @@ def check(settings: Settings) -> list[Figure]:
                 check=NAME, note=f"The suites {SYNTHEA} and {EXAMPLES} are needed: set CARELOOM_CONFORMANCE."
             )
         ]
-    with scratch_home(NAME) as home:
-        server = ensure(Settings(home=home))
-        database = Database(server.url)
-        try:
-            database.migrate()
-            bundles = [raw for _, raw in sorted(files(settings.conformance / SYNTHEA))]
-            refused = fill(database, bundles, examples(settings))
-            told = compared(database, SEED, NUMBER)
-            return [
-                *_figures(told),
-                Figure(check=f"{NAME}.refused", value=refused, unit="examples"),
-                *_while_written(database),
-            ]
-        finally:
-            database.close()
-            server.stop()
+    with scratch_home(NAME) as home, database_served(Settings(home=home)) as database:
+        bundles = [raw for _, raw in sorted(files(settings.conformance / SYNTHEA))]
+        refused = fill(database, bundles, examples(settings))
+        told = compared(database, SEED, NUMBER)
+        return [
+            *_figures(told),
+            Figure(check=f"{NAME}.refused", value=refused, unit="examples"),
+            *_while_written(database),
+        ]
 
 
 def _figures(told: Sequence[tuple[Shape, str]]) -> Iterator[Figure]:
