@@ -134,6 +134,19 @@ def status_of(issues: Sequence[Issue]) -> int:
     return STATUS[(errors or list(issues))[0].code] if issues else 500
 
 
+OUR_FAULT = 500
+"""The first status that says so."""
+
+
+def our_fault(issues: Sequence[Issue]) -> str:
+    """What is no fault of the client, for a line in a log: its codes and never its words; "" if it is the client's.
+
+    >>> our_fault([Issue("timeout", "Too slow.")]), our_fault([Issue("deleted", "Gone.")])
+    ('timeout', '')
+    """
+    return ",".join(sorted({issue.code for issue in issues})) if status_of(issues) >= OUR_FAULT else ""
+
+
 def operation_outcome(issues: Iterable[Issue]) -> dict[str, Any]:
     """The OperationOutcome resource that says these issues."""
     return {"resourceType": "OperationOutcome", "issue": [_element(issue) for issue in issues]}

@@ -13,7 +13,7 @@ from msgspec import structs
 from careloom.fhir import bundle as bundles
 from careloom.fhir.bundle import Bundle, Entry
 from careloom.fhir.instant import instant
-from careloom.fhir.outcome import Issue, OutcomeError, operation_outcome, status_of
+from careloom.fhir.outcome import Issue, OutcomeError, operation_outcome, our_fault, status_of
 from careloom.fhir.resource import dumps
 from careloom.flow.guides import Demand
 from careloom.flow.interaction import AGENT, Desk
@@ -29,7 +29,6 @@ from careloom.store.event import Arrival
 
 log = structlog.get_logger(__name__)
 
-OUR_FAULT = 500
 LIMIT = 100_000
 """Entries that one bundle may have."""
 
@@ -128,8 +127,7 @@ def _one_of_batch(desk: Desk, entry: Entry, origin: Origin, answer: Answer) -> d
     try:
         return retried(once)
     except OutcomeError as error:
-        if status_of(error.issues) >= OUR_FAULT:
-            codes = ",".join(sorted({issue.code for issue in error.issues}))
+        if codes := our_fault(error.issues):
             log.warning("entry_not_served", method=entry.method, codes=codes, error=place_of(error))
         return dict(_refused({entry.index: error.issues}))
     except Exception as error:

@@ -128,19 +128,9 @@ def keep(connection: Connection, arrival: Arrival, now: datetime, blobs: Blobs |
     """
     digest = hashlib.sha256(arrival.body).digest()
     frame = _packed(arrival.body)
-    row: dict[str, object] = {
-        "source": arrival.source,
-        "kind": arrival.kind,
-        "key": arrival.key,
-        "hash": digest,
-        "size": len(arrival.body),
-        "received": arrival.received or now,
-        "media": arrival.media,
-        "request": arrival.request,
-    }
+    row = _row(arrival, now, digest, len(arrival.body))
     if blobs is not None and len(frame) > INLINE_LIMIT:
         blobs.put(arrival.body)
-        row["body"] = None
     else:
         row["body"] = frame
     kept = connection.execute(KEEP, row).fetchone()
@@ -154,19 +144,24 @@ def keep(connection: Connection, arrival: Arrival, now: datetime, blobs: Blobs |
 
 def keep_blob(connection: Connection, arrival: Arrival, blob: Blob, now: datetime) -> int:
     """Keep an arrival without a key whose bytes lie in a blob already; the number of its event."""
-    row: dict[str, object] = {
+    row = _row(arrival, now, bytes.fromhex(blob.name), blob.size) | {"key": ""}
+    event_id, _ = cast("tuple[int, int | None]", connection.execute(KEEP, row).fetchone())
+    return event_id
+
+
+def _row(arrival: Arrival, now: datetime, digest: bytes, size: int) -> dict[str, object]:
+    """What is kept of an arrival whose bytes lie in a blob."""
+    return {
         "source": arrival.source,
         "kind": arrival.kind,
-        "key": "",
-        "hash": bytes.fromhex(blob.name),
-        "size": blob.size,
+        "key": arrival.key,
+        "hash": digest,
+        "size": size,
         "body": None,
         "received": arrival.received or now,
         "media": arrival.media,
         "request": arrival.request,
     }
-    event_id, _ = cast("tuple[int, int | None]", connection.execute(KEEP, row).fetchone())
-    return event_id
 
 
 def settle(

@@ -11,14 +11,11 @@ from collections.abc import Sequence
 import structlog
 from starlette.responses import Response
 
-from careloom.fhir.outcome import Issue, OutcomeError, operation_outcome, status_of
+from careloom.fhir.outcome import Issue, OutcomeError, operation_outcome, our_fault, status_of
 from careloom.fhir.resource import dumps
 from careloom.logs import place_of
 
 log = structlog.get_logger(__name__)
-
-OUR_FAULT = 500
-"""The first status that says so."""
 
 FHIR_JSON = "application/fhir+json; charset=utf-8"
 
@@ -34,9 +31,8 @@ def outcome(issues: Sequence[Issue], status: int = 0) -> Response:
 
 def noted(error: OutcomeError, where: str) -> None:
     """Leave a line in the log where it is not the client's fault: what kind it is and where it arose, never its words."""
-    status = status_of(error.issues)
-    if status >= OUR_FAULT:
-        codes = ",".join(sorted({issue.code for issue in error.issues}))
+    if codes := our_fault(error.issues):
+        status = status_of(error.issues)
         log.warning("request_not_served", where=where, status=status, codes=codes, error=place_of(error))
 
 
