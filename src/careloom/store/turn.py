@@ -6,8 +6,10 @@ Room: store. https://www.postgresql.org/docs/current/explicit-locking.html#ADVIS
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import blake2b
+
+import psycopg
 
 from careloom.store.database import Connection, Database, connect
 from careloom.store.fetch import fetch
@@ -26,7 +28,14 @@ def turn_held(database: Database, name: str) -> Generator[bool]:
     try:
         connection.autocommit = True
         [(is_ours,)] = fetch(connection, b"select pg_try_advisory_lock(%s)", [_number(name)])
-        yield is_ours
+        try:
+            yield is_ours
+        finally:
+            # Told, not only implied: a server hears of a closed connection a moment later, and who asks next would
+            # find the turn still taken.
+            if is_ours:
+                with suppress(psycopg.Error):
+                    fetch(connection, b"select pg_advisory_unlock(%s)", [_number(name)])
     finally:
         connection.close()
 
