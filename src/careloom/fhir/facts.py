@@ -2,7 +2,8 @@
 
 Room: fhir. May import: the standard library, msgspec. Standard: https://hl7.org/fhir/R4/definitions.json.zip
 The facts stand in r4/facts.json, which scripts/r4_facts.py makes from the published definitions; they are read
-once, at first use (about 20 ms).
+once, at first use (about 20 ms). Beside them stands what is known here and R4 does not have: added/facts.json, which
+scripts/added_facts.py makes (ViewDefinition, https://sql-on-fhir.org/ig/).
 """
 
 from __future__ import annotations
@@ -88,21 +89,37 @@ def facts() -> Facts:
     >>> facts().elements["Patient"]["gender"].required
     'administrative-gender'
     """
-    return msgspec.json.decode(_text("facts.json"), type=Facts)
+    r4, *others = (msgspec.json.decode(raw, type=Facts) for raw in both("facts.json"))
+    for added in others:
+        for name, systems in added.codes.items():
+            r4.codes[name] = {
+                system: (*codes, *systems.get(system, ())) for system, codes in r4.codes[name].items()
+            }
+        r4.types.update(added.types)
+        r4.elements.update(added.elements)
+        r4.rules.update(added.rules)
+        r4.search.update(added.search)
+    return r4
 
 
 @cache
 def search_ids() -> dict[str, int]:
     """ "Patient.name" -> the number that rows in a database hold for it."""
-    return msgspec.json.decode(_text("search-ids.json"), type=dict[str, int])
+    return msgspec.json.decode(both("search-ids.json")[0], type=dict[str, int])
+
+
+def both(name: str) -> list[bytes]:
+    """A file of R4, and the one of that name for the types that R4 does not have, if there is one."""
+    folders = (resources.files("careloom.fhir").joinpath(folder, name) for folder in ("r4", "added"))
+    return [path.read_bytes() for path in folders if path.is_file()]
 
 
 @cache
 def resource_types() -> frozenset[str]:
-    """Every type that an instance may have.
+    """Every type that an instance may have: those of R4, and ViewDefinition.
 
     >>> len(resource_types())
-    146
+    147
     """
     return frozenset(n for n, t in facts().types.items() if t.kind == "resource" and not t.abstract)
 
@@ -152,7 +169,3 @@ def _content(owner: str, name: str, element: Element) -> str:
         return element.like
     kind = element.types[0]
     return f"{owner}.{name}" if f"{owner}.{name}" in facts().elements else kind
-
-
-def _text(name: str) -> bytes:
-    return resources.files("careloom.fhir.r4").joinpath(name).read_bytes()

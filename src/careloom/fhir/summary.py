@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from functools import cache
-from importlib import resources
 from typing import Any
 
 import msgspec
 
+from careloom.fhir.facts import both
 from careloom.fhir.resource import Resource
 from careloom.fhir.shape import shape_of
 
@@ -112,5 +112,5 @@ def _tagged(resource: Resource) -> Resource:
 
 @cache
 def _summaries() -> dict[str, frozenset[str]]:
-    raw = resources.files("careloom.fhir.r4").joinpath("summary.json").read_bytes()
-    return msgspec.json.decode(raw, type=dict[str, frozenset[str]])
+    told = (msgspec.json.decode(raw, type=dict[str, frozenset[str]]) for raw in both("summary.json"))
+    return {owner: names for one in told for owner, names in one.items()}

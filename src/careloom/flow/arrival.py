@@ -16,7 +16,6 @@ import structlog
 from careloom.fhir.facts import has_other_choice
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import Resource
-from careloom.fhir.validate import validate
 from careloom.flow.bulk import KIND as IMPORT
 from careloom.flow.bulk import import_again
 from careloom.flow.delivery import destinations_of
@@ -24,6 +23,7 @@ from careloom.flow.file import commit_file
 from careloom.flow.guides import Demand, demand_of
 from careloom.flow.interaction import AGENT
 from careloom.flow.retry import retried
+from careloom.flow.validity import validate
 from careloom.logs import place_of
 from careloom.registry import MAPPERS, load
 from careloom.settings import Settings

@@ -18,7 +18,7 @@ from careloom.fhir.matching import matches
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.query import Query
 from careloom.fhir.resource import Resource, loads
-from careloom.fhir.validate import validate
+from careloom.flow.validity import validate
 from careloom.store.read import Reader
 
 

@@ -13,8 +13,8 @@ import structlog
 
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import Resource
-from careloom.fhir.validate import validate
 from careloom.flow.retry import retried
+from careloom.flow.validity import validate
 from careloom.logs import place_of
 from careloom.registry import STATIONS, TIMERS, load
 from careloom.settings import Settings

@@ -19,10 +19,10 @@ from careloom.fhir.bundle import Entry
 from careloom.fhir.etag import version_in
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import Resource, loads
-from careloom.fhir.validate import validate
 from careloom.flow.guides import Demand
 from careloom.flow.parameters import defined
 from careloom.flow.references import References, found
+from careloom.flow.validity import validate
 from careloom.store.actor import Actor, may
 from careloom.store.commit import Committed, Origin, Write, commit
 from careloom.store.database import Connection

@@ -44,6 +44,7 @@ SpecimenDefinition StructureDefinition StructureMap Subscription Substance Subst
 SubstancePolymer SubstanceProtein SubstanceReferenceInformation SubstanceSourceMaterial
 SubstanceSpecification SupplyDelivery SupplyRequest Task TerminologyCapabilities TestReport
 TestScript ValueSet VerificationResult VisionPrescription
+ViewDefinition
 """
 RESOURCE_TYPES = tuple(_WORDS.split())
 

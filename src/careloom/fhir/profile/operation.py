@@ -15,7 +15,7 @@ with mode delete the content is not looked at.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from careloom.fhir.outcome import Issue, OutcomeError, operation_outcome
@@ -28,9 +28,14 @@ _ALL_GOOD = Issue("informational", "No fault was found.", severity="information"
 
 
 def validation_outcome(
-    resource: Resource | None, profiles: Profiles, *, profile: str = "", mode: str = ""
+    resource: Resource | None,
+    profiles: Profiles,
+    *,
+    profile: str = "",
+    mode: str = "",
+    more: Callable[[Resource], list[Issue]] | None = None,
 ) -> Resource:
-    """The OperationOutcome of $validate.
+    """The OperationOutcome of $validate; `more` finds what this server asks of a resource that is valid.
 
     Raises OutcomeError for a mode or profile that is not known, and where there is no resource to look at.
 
@@ -50,7 +55,7 @@ def validation_outcome(
         raise OutcomeError(Issue("required", "There is no resource to validate.", "resource"))
     issues = validate(resource)
     if not any(issue.is_error for issue in issues):
-        issues += _beyond_r4(resource, profiles, profile, mode)
+        issues += _beyond_r4(resource, profiles, profile, mode) + (more(resource) if more else [])
     return operation_outcome(issues[:MAX_ISSUES] or [_ALL_GOOD])
 
 

@@ -1,17 +1,18 @@
 """fhir.profile.structures: StructureDefinitions by address: those given, and behind them those of R4.
 
 Room: fhir. May import: fhir.outcome, fhir.profile, msgspec. Standard: https://hl7.org/fhir/R4/structuredefinition.html
-R4's own stand as differentials in r4/structures.json, which scripts/r4_structures.py makes.
+R4's own stand as differentials in r4/structures.json, which scripts/r4_structures.py makes; those of types that R4
+does not have beside them, in added/structures.json.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
-from importlib import resources
 
 import msgspec
 
+from careloom.fhir.facts import both
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.profile.lean import Definition, lean
 from careloom.fhir.profile.snapshot import CORE, snapshot
@@ -88,4 +89,4 @@ def _common() -> dict[str, list[Definition]]:
 
 @cache
 def _of_r4() -> dict[str, Definition]:
-    return msgspec.json.decode(resources.files("careloom.fhir.r4").joinpath("structures.json").read_bytes())
+    return {url: one for raw in both("structures.json") for url, one in msgspec.json.decode(raw).items()}

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, cast
 
-from careloom.fhir.facts import facts, resource_types
+from careloom.fhir.facts import children, facts, resource_types
 from careloom.fhir.outcome import OutcomeError
 from careloom.fhir.path import parse
 from careloom.fhir.path import tree as t
@@ -27,11 +27,11 @@ Json = dict[str, Any]
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _META = frozenset({"id", "extension", "modifierExtension"})
-_VIEW = _META | {
-    "resourceType", "meta", "implicitRules", "language", "text", "contained", "url", "identifier", "name", "title",
-    "status", "experimental", "date", "publisher", "contact", "description", "useContext", "copyright", "resource",
-    "fhirVersion", "constant", "where", "select", "version", "jurisdiction", "purpose", "copyrightLabel", "profile",
-}  # fmt: skip
+_VIEW = frozenset({"resourceType"} | {
+    child.key
+    for name in facts().elements["ViewDefinition"]
+    for child in children("ViewDefinition", name.removesuffix("[x]"))
+})  # fmt: skip
 _SELECT = _META | {"column", "select", "forEach", "forEachOrNull", "repeat", "unionAll"}
 _COLUMN = _META | {"path", "name", "description", "collection", "type", "tag"}
 _MAX_DEPTH = 32

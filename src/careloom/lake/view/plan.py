@@ -126,11 +126,11 @@ class _Planner:
         return Plan(self._view.resource, where, root, found, self._warnings)
 
     def _condition(self, path: Path, compiler: Compiler) -> Sql:
-        found = _placed(path, lambda: compiler.result(path.tree, self._root))
+        found = self._placed(path, lambda: compiler.result(path.tree, self._root))
         is_boolean = isinstance(found, Value) and found.type in {"boolean", "Boolean"}
         if not is_boolean and not isinstance(found, Empty):
             raise refused("A where is true or false; this path gives something else.", path.place)
-        return _placed(path, lambda: compiler.truth(path.tree, self._root, "where"))
+        return self._placed(path, lambda: compiler.truth(path.tree, self._root, "where"))
 
     def _gather(
         self, select: Select, this: Value, compiler: Compiler, into: Context, columns: dict[str, str]
@@ -157,8 +157,8 @@ class _Planner:
     def _column(
         self, column: Column, this: Value, compiler: Compiler, into: Context, columns: dict[str, str]
     ) -> None:
-        value = _placed(column.path, lambda: compiler.value(column.path.tree, this))
-        found = _placed(column.path, lambda: cell(column, value))
+        value = self._placed(column.path, lambda: compiler.value(column.path.tree, this))
+        found = self._placed(column.path, lambda: cell(column, value))
         known = self._kinds.get(column.name)
         if known is None or not known.type:
             self._kinds[column.name] = found
@@ -196,9 +196,9 @@ class _Planner:
         return name
 
     def _for_each(self, path: Path, this: Value, compiler: Compiler) -> Value:
-        found = _placed(path, lambda: compiler.result(path.tree, this))
+        found = self._placed(path, lambda: compiler.result(path.tree, this))
         if isinstance(found, Choice):
-            found = _placed(path, lambda: compiler.value(path.tree, this))
+            found = self._placed(path, lambda: compiler.value(path.tree, this))
         if isinstance(found, Empty):
             return Value(fn("no items"), "Element", Leaf.JSON, many=True)
         if isinstance(found.sql, Row):
@@ -275,7 +275,7 @@ class _Planner:
         """One step of repeat: what its paths give, in a row; None for nothing."""
         lists: list[Value] = []
         for path in select.repeat:
-            found = _placed(path, lambda path=path: compiler.value(path.tree, this))
+            found = self._placed(path, lambda path=path: compiler.value(path.tree, this))
             if isinstance(found, Empty):
                 continue
             if found.holds is not Leaf.JSON:
@@ -289,10 +289,13 @@ class _Planner:
             return lists[0]
         return replace(lists[0], sql=fn("concat lists", *(value.sql for value in lists)))
 
-
-def _placed(path: Path, work: Callable[[], Found]) -> Found:
-    """What the work gives; its faults and warnings are told with the place in the JSON."""
-    try:
-        return work()
-    except OutcomeError as error:
-        raise placed(error, path.place) from None
+    def _placed(self, path: Path, work: Callable[[], Found]) -> Found:
+        """What the work gives; its faults and warnings are told with the place in the JSON."""
+        before = len(self._warnings)
+        try:
+            return work()
+        except OutcomeError as error:
+            raise placed(error, path.place) from None
+        finally:
+            told = [replace(issue, expression=path.place) for issue in self._warnings[before:]]
+            self._warnings[before:] = [issue for issue in told if issue not in self._warnings[:before]]

@@ -14,6 +14,7 @@ from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.profile import Profiles
 from careloom.fhir.profile.operation import validation_outcome
 from careloom.fhir.resource import Resource
+from careloom.flow.validity import view_faults
 from careloom.store.read import Reader
 from careloom.web.call import Call
 from careloom.web.rest.answer import fhir
@@ -35,7 +36,7 @@ def validate(call: Call) -> Response:
     if resource is not None and resource.get("resourceType") != call.parts["rtype"]:
         raise OutcomeError(Issue("invalid", "The resource is of another type than the address."))
     profile, mode = parameters.text("profile"), parameters.text("mode")
-    return fhir(validation_outcome(resource, profiles, profile=profile, mode=mode))
+    return fhir(validation_outcome(resource, profiles, profile=profile, mode=mode, more=view_faults))
 
 
 def _profiles(reader: Reader, guides: Profiles) -> Profiles:

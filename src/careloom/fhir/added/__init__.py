@@ -1,0 +1,3 @@
+"""fhir.added: facts of the types that R4 does not have, generated from scripts/added; never edited."""
+
+from __future__ import annotations
