@@ -175,7 +175,7 @@ class Database:
             text = f"No database connection got free within {self._wait_s:.0f} s: try again."
             raise OutcomeError(Issue("throttled", text)) from None
         try:
-            connection = self._taken()
+            connection = self._taken(is_hasty=is_hasty)
             if connection is None and is_hasty:
                 raise Slow
             connection = connection or connect(self.url, self._statement_limit_s)
@@ -196,7 +196,7 @@ class Database:
         finally:
             self._free.put(None)
 
-    def _taken(self) -> Connection | None:
+    def _taken(self, *, is_hasty: bool) -> Connection | None:
         if self._pid != os.getpid():
             # A fork shares its parent's sockets: forget them without closing, for they are the parent's.
             self._idle, self._pid = [], os.getpid()
@@ -204,7 +204,8 @@ class Database:
         with suppress(IndexError):
             while True:
                 connection = self._idle.pop()
-                if connection.is_quiet:
+                # To look costs a call to the system. Who is in haste does not need to: a lost one is as good as Slow.
+                if is_hasty or connection.is_quiet:
                     return connection
                 connection.close()
         return None

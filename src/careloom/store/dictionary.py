@@ -10,6 +10,7 @@ store's rows once a connection has written some hundreds of it. A row names its 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
 from hashlib import blake2b
@@ -44,7 +45,7 @@ class Codec:
         self._read: datetime | None = None
         self._untrained: Counter[int] = Counter()
         self._compressors: dict[int, zstandard.ZstdCompressor] = {}
-        self._decompressors: dict[int, zstandard.ZstdDecompressor] = {}
+        self._restorers: dict[int, Callable[[bytes], bytes]] = {}
 
     def refresh(self, connection: Connection, now: datetime) -> None:
         """Ask which dictionaries are current, at most once a minute."""
@@ -71,13 +72,14 @@ class Codec:
 
     def restore(self, connection: Connection, number: int, frame: bytes) -> bytes:
         """The body of a frame; b"" for the empty frame of a deletion."""
-        if not frame:
-            return b""
-        decompressor = self._decompressors.get(number)
-        if decompressor is None:
+        return self.restorer(connection, {number})[number](frame) if frame else b""
+
+    def restorer(self, connection: Connection, numbers: set[int]) -> Mapping[int, Callable[[bytes], bytes]]:
+        """By the number of a dictionary what restores its frames, for these numbers at least."""
+        for number in numbers - self._restorers.keys():
             decompressor = zstandard.ZstdDecompressor(dict_data=_content(connection, number))
-            self._decompressors[number] = decompressor
-        return decompressor.decompress(frame)
+            self._restorers[number] = decompressor.decompress
+        return self._restorers
 
     def train_firsts(self, connection: Connection, now: datetime) -> None:
         """Train the first dictionary of each type that this connection has written often enough for it."""

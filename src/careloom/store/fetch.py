@@ -33,6 +33,8 @@ class Statements:
     def __init__(self) -> None:
         self.uses: dict[tuple[bytes, tuple[int, ...]], int] = {}
         self.names: dict[tuple[bytes, tuple[int, ...]], bytes] = {}
+        self.adapters: dict[bytes, Any] = {}
+        """Of each statement what turns its values and its rows: to find that out anew costs a sixth of a read."""
         self.count = 0
 
 
@@ -50,7 +52,7 @@ def fetch(
     pgconn = connection.pgconn
     if not connection.autocommit and pgconn.transaction_status == TransactionStatus.IDLE:
         _checked(connection, pgconn.exec_(b"BEGIN"))
-    adapters = Transformer(connection)
+    adapters = _adapters(connection, text)
     # The stubs forget that a parameter of libpq may be NULL.
     params: Any = adapters.dump_sequence(values, [PyFormat.AUTO] * len(values)) if values else []
     types = tuple(adapters.types or ())
@@ -73,7 +75,27 @@ def fetch(
             connection.prepared.names.pop((text, types), None)
         raise
     adapters.set_pgresult(result)
-    return adapters.load_rows(0, result.ntuples, tuple)
+    rows = adapters.load_rows(0, result.ntuples, tuple)
+    # Else it would be kept until the same is asked again.
+    adapters.set_pgresult(None)
+    return rows
+
+
+def _statements(connection: Connection) -> Statements:
+    known: Statements | None = connection.prepared
+    if known is None:
+        known = connection.prepared = Statements()
+    return known
+
+
+def _adapters(connection: Connection, text: bytes) -> Any:
+    known = _statements(connection).adapters
+    found = known.get(text)
+    if found is None:
+        if len(known) >= PREPARED:
+            known.clear()
+        found = known[text] = Transformer(connection)
+    return found
 
 
 def _answer(connection: Connection, patience_s: float) -> Any:
@@ -94,9 +116,7 @@ def _answer(connection: Connection, patience_s: float) -> Any:
 
 def _name(connection: Connection, sql: bytes, types: tuple[int, ...]) -> bytes:
     """The name of the prepared statement; b"" while it is not worth one."""
-    known: Statements | None = connection.prepared
-    if known is None:
-        known = connection.prepared = Statements()
+    known = _statements(connection)
     key = (sql, types)
     name = known.names.get(key)
     if name is not None:
@@ -147,5 +167,8 @@ def _checked(connection: Connection, result: Any) -> None:
     if result.status in {ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK}:
         return
     if connection.closed:
+        if connection.patience_s is not None:
+            # It was not looked at before it was used (store.database); a thread gets another one.
+            raise Slow
         raise psycopg.OperationalError("the connection to the database is lost")
     raise psycopg.errors.error_from_result(result, encoding=connection.info.encoding)

@@ -10,7 +10,8 @@ outlives its versions. Without _sort the newest clinical time comes first.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from careloom.fhir.query import Sort
@@ -32,37 +33,38 @@ class Key(NamedTuple):
         return " desc" if self.is_descending else ""
 
 
-class Order(NamedTuple):
-    """The keys of an order; the last is the tie-breaker."""
+@dataclass(frozen=True)
+class Order:
+    """The keys of an order; the last is the tie-breaker. `order_of` keeps them, so that each is written once."""
 
     keys: tuple[Key, ...]
 
-    @property
+    @cached_property
     def sql(self) -> str:
         """ORDER BY."""
         return ", ".join(f"{key.sql}{key.direction}" for key in self.keys)
 
-    @property
+    @cached_property
     def texts(self) -> str:
         """What to select, so that `cursor` can be made: the values as text, which bears infinities."""
         return ", ".join(f"({key.sql})::text" for key in self.keys)
 
-    @property
+    @cached_property
     def named(self) -> str:
         """The values as columns k0, k1 ... of an inner query, for `named_sql` and `named_texts` around it."""
         return ", ".join(f"{key.sql} as k{place}" for place, key in enumerate(self.keys))
 
-    @property
+    @cached_property
     def named_sql(self) -> str:
         """ORDER BY around an inner query."""
         return ", ".join(f"r.k{place}{key.direction}" for place, key in enumerate(self.keys))
 
-    @property
+    @cached_property
     def named_texts(self) -> str:
         """The values as text, around an inner query."""
         return ", ".join(f"r.k{place}::text" for place in range(len(self.keys)))
 
-    @property
+    @cached_property
     def backwards(self) -> Order:
         """The same order from its end."""
         return Order(tuple(key._replace(is_descending=not key.is_descending) for key in self.keys))

@@ -66,18 +66,25 @@ def found_rows(look: Look, branches: Sequence[Branch], place: Place, count: int)
         return (of_type.get(stored.rtype) or branches[0]).passes(stored)
 
     size = count + 1
-    kept: list[tuple[Stored, tuple[str, ...]]] = []
+    matches: list[Stored] = []
+    kept: list[tuple[str, ...]] = []
     while True:
         rows = _rows(look, list(zip(branches, orders, strict=True)), values, size)
-        found = zip(stored_of(look.connection, rows), (row[-width:] for row in rows), strict=True)
-        kept += [one for one in found if passes(one[0])] if is_checked else found
+        # Where nothing is checked, the row beyond the page only says that there is one.
+        found = stored_of(look.connection, rows if is_checked else rows[:count])
+        if is_checked:
+            good = [number for number, stored in enumerate(found) if passes(stored)]
+            matches += [found[number] for number in good]
+            kept += [rows[number][-width:] for number in good]
+        else:
+            matches, kept = found, [row[-width:] for row in rows]
         if len(kept) > count or len(rows) < size:
             break
         look.go_on()
         values, size = rows[-1][-width:], min(size * 4, MANY)
     is_more = len(kept) > count
-    shown = kept[:count][::-1] if place.is_back else kept[:count]
-    return Rows([stored for stored, _ in shown], [values for _, values in shown], is_more)
+    step = -1 if place.is_back else 1
+    return Rows(matches[:count][::step], kept[:count][::step], is_more)
 
 
 def counted(look: Look, branches: Sequence[Branch], how: str) -> int:

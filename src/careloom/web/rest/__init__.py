@@ -26,6 +26,12 @@ class _TypeName(StringConvertor):
     regex = "[A-Z][A-Za-z]*"
 
 
+class _Plain(_TypeName):
+    """A type that is kept as a resource; trail.py makes the others from what stands beside."""
+
+    regex = rf"(?!(?:AuditEvent|Provenance)\b){_TypeName.regex}"
+
+
 class _Id(StringConvertor):
     """A logical id; `_search`, `_history` and `$validate` are none."""
 
@@ -33,6 +39,7 @@ class _Id(StringConvertor):
 
 
 register_url_convertor("type", _TypeName())
+register_url_convertor("plain", _Plain())
 register_url_convertor("id", _Id())
 
 
@@ -65,8 +72,8 @@ _SYSTEM = (
 )
 # What is asked all day comes first: a request tries the roads one after the other, at 3 us each.
 _FIRST = (
-    _road("/fhir/{rtype:type}/{id:id}", READ, read, "GET", is_brief=True),
-    _road("/fhir/{rtype:type}", READ, search, "GET", "search-type", is_brief=True),
+    _road("/fhir/{rtype:plain}/{id:id}", READ, read, "GET", is_brief=True),
+    _road("/fhir/{rtype:plain}", READ, search, "GET", "search-type", is_brief=True),
 )
 _INSTANCE = (
     _road("/fhir/{rtype:type}/{id}/_history/{version}", READ, vread, "GET", "vread"),
@@ -103,8 +110,8 @@ _TRAIL = (
 _EVENTS = Road(path="/events", right="event.write", answer=take, methods=("POST",), speaks="outcome")
 
 ROADS: tuple[Road, ...] = (
-    *_TRAIL,
     *_FIRST,
+    *_TRAIL,
     *_SYSTEM,
     *operation_roads(),
     *_BULK,
