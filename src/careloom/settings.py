@@ -69,6 +69,8 @@ class Settings:
     """Folder of the lake's tables; empty: `lake` under `home`."""
     lake_every_s: float = 2.0
     """How often the lake asks the store for what is new, in seconds."""
+    lake_flow_s: float = 5.0
+    """While much comes the lake takes it so often, in seconds: fewer and larger batches cost less."""
     omop_vocabulary: str = ""
     """Folder of an unpacked vocabulary download from Athena, by which codes become concepts; empty: concepts are 0."""
     log_level: str = "info"
@@ -135,6 +137,8 @@ def mistakes(settings: Settings) -> list[str]:
         found.append(f"CARELOOM_MLLP_PORT must be a port from 1 to {_LAST_PORT}, or 0 for none.")
     if settings.lake_every_s <= 0:
         found.append("CARELOOM_LAKE_EVERY_S must be a number of seconds above 0.")
+    if settings.lake_flow_s < 0:
+        found.append("CARELOOM_LAKE_FLOW_S must be a number of seconds.")
     if settings.verify_rows < 1:
         found.append("CARELOOM_VERIFY_ROWS must be a number of resources above 0.")
     if settings.workers < 0:

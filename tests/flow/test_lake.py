@@ -29,7 +29,7 @@ def seen(root: Path) -> int:
 def test_the_lake_follows_while_it_runs_and_others_write_to_it_in_between(
     database: Database, tmp_path: Path
 ) -> None:
-    settings = Settings(home=tmp_path, lake_every_s=0.05)
+    settings = Settings(home=tmp_path, lake_every_s=0.05, lake_flow_s=0)
     root = tmp_path / "lake"
     say(database, "a")
     leaving = threading.Event()
@@ -83,3 +83,20 @@ def test_a_follower_that_failed_begins_anew_with_what_the_folder_says(
     say(database, "b")
     assert follower.round() == 1
     assert seen(tmp_path) == 2
+
+
+def test_ten_thousand_changes_in_twenty_seconds_are_four_commits_and_the_first_does_not_wait(
+    database: Database, tmp_path: Path
+) -> None:
+    follower = Follower(database, tmp_path, flow_s=5.0)
+    assert follower.look(0.0) == 0
+    heard: list[int] = []
+    for second in range(2, 22):
+        say(database, *(f"p{second}-{number}" for number in range(500)))
+        heard.append(follower.look(float(second)))
+    assert heard == [500, 0, 0, 0, 0, 2500, 0, 0, 0, 0, 2500, 0, 0, 0, 0, 2500, 0, 0, 0, 0]
+    assert follower.look(22.0) == 2000
+    assert Lake(tmp_path).published.versions == {"Patient": 5}
+    # After a quiet time it is taken at the next look.
+    say(database, "late")
+    assert [follower.look(now) for now in (24.0, 27.0)] == [0, 1]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import random
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from tests.lake.conftest import Shore, observation, patient
 
@@ -168,3 +169,41 @@ def test_files_whose_structs_lack_parts_are_gathered_and_settled(shore: Shore) -
         assert compaction.settle(writer, "Encounter") == 450
     assert shore.seen() == before
     assert shore.ask('select * from "Encounter" order by id') == told
+
+
+def test_a_row_is_rewritten_as_often_as_its_table_doubles(
+    shore: Shore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compaction, "LITTLE", 5)
+    for number in range(200):
+        shore.say(*(observation(f"o{3 * number + n}") for n in range(3)))
+    rewritten, most = 0, 0
+    with writing(shore.database, shore.root) as writer:
+        for number in range(1, 201):
+            writer.step(3)
+            if number % 24 == 0:
+                before = set(writer.table("Observation").parts())
+                compaction.tidy(writer)
+                after = writer.table("Observation").parts()
+                rewritten += sum(part.rows for part in after if part not in before)
+                most = max(most, len(after))
+    # At each turn anew, all rows would be rewritten four and a half times.
+    assert rewritten <= 600 * 2.5
+    assert most <= 4
+    assert shore.ask('select count(*) from "Observation"') == [(600,)]
+
+
+def test_a_gathered_file_has_one_group_of_rows_with_all_that_any_part_had(shore: Shore) -> None:
+    for number in range(3):
+        shore.say(
+            observation(f"o{number}")
+            | ({"note": [{"text": f"{number}"}]} if number % 2 else {"language": "de"})
+        )
+        shore.build()
+    with writing(shore.database, shore.root) as writer:
+        assert compaction.gather(writer, "Observation") == 2
+    (part,) = Table(shore.root, "Observation").parts()
+    assert pq.ParquetFile(shore.root / "Observation" / part.name).num_row_groups == 1
+    assert shore.ask('select id, language, note[1].text from "Observation" order by id') == [
+        ("o0", "de", None), ("o1", None, "1"), ("o2", "de", None)
+    ]  # fmt: skip

@@ -24,17 +24,20 @@ from careloom.fhir.resource import loads
 from careloom.lake import sight
 from careloom.lake.build import Writer
 from careloom.lake.column import OWN, digest_of, table_schema
-from careloom.lake.parquet import ROW_GROUP, Kind, Part, sparse, write
+from careloom.lake.parquet import ROW_GROUP, Kind, Part, write
 from careloom.lake.reading import reading
 from careloom.lake.row import Row, to_row
 from careloom.lake.session import opened
 from careloom.lake.sight import Sources
+from careloom.lake.sparse import sparse
 from careloom.lake.table import Table
 
 TARGET_ROWS = 1_000_000
 TARGET_BYTES = 256 << 20
 MANY = 24
 """So many small files of a table are gathered into one while the lake follows the feed."""
+LITTLE = 10_000
+"""A file of so few rows is joined with whatever stands beside it."""
 OFTEN = 0.2
 """The ends of versions are filled in when so large a part of the rows may end others."""
 RELAID_ROWS = 20_000
@@ -50,19 +53,33 @@ def tidy(writer: Writer) -> int:
         enders = sum(part.rows for part in parts if not part.is_settled and part.last_version > 1)
         if enders > max(OFTEN * rows, 10 * ROW_GROUP):
             touched += settle(writer, rtype) > 0
-        elif len(_small(parts)) >= MANY:
-            touched += gather(writer, rtype) > 0
+        elif len(newest := _newest(_small(parts))) >= MANY:
+            touched += _gather(writer, rtype, newest) > 0
     return touched
 
 
 def gather(writer: Writer, rtype: str) -> int:
     """Join small files that follow one another; how many there are fewer."""
+    return _gather(writer, rtype, _small(writer.table(rtype).parts()))
+
+
+def _gather(writer: Writer, rtype: str, small: Sequence[Part]) -> int:
     table = writer.table(rtype)
     fewer = 0
-    for group in _groups(_small(table.parts())):
-        sql = f"select * from {_reading(table, group)}"
-        fewer += len(group) - len(_rewrite(writer, table, group, "fed", sql))
+    for group in _groups(small):
+        paths = [table.folder / part.name for part in group]
+        schema = pa.unify_schemas(map(pq.read_schema, paths), promote_options="permissive")
+        _replace(table, group, [write(table.folder, "fed", group[0].shape, _rows(paths), schema)])
+        fewer += len(group) - 1
+    if fewer:
+        writer.publish()
     return fewer
+
+
+def _rows(paths: Sequence[Path]) -> Iterator[pa.Table]:
+    for path in paths:
+        with pq.ParquetFile(path) as file:
+            yield from map(pa.table, file.iter_batches(ROW_GROUP))
 
 
 def settle(writer: Writer, rtype: str) -> int:
@@ -79,11 +96,11 @@ def settle(writer: Writer, rtype: str) -> int:
     sql = (
         f"select v.* replace (coalesce(v.seq_to, e.seq_from) as seq_to,"
         f" coalesce(v.replaced_at, e.last_updated) as replaced_at)"
-        f" from {_reading(table, old, ends=True)} v left join"
+        f" from {_reading(table, old)} v left join"
         f" (select id, version_id - 1 as version_id, seq_from, last_updated from {enders} where version_id > 1) e"
         " on e.id = v.id and e.version_id = v.version_id"
     )
-    _rewrite(writer, table, old, "settled", sql)
+    _rewrite(writer, table, old, sql)
     return sum(part.rows for part in old)
 
 
@@ -95,10 +112,7 @@ def relay(writer: Writer, rtype: str) -> int:
     for part in stale:
         kind: Kind = "settled" if part.is_settled else "fed"
         table.grow()
-        new = [
-            write(table.folder, kind, shape, [sparse(each)])
-            for each in _relaid(table.folder / part.name, rtype)
-        ]
+        new = [write(table.folder, kind, shape, [each]) for each in _relaid(table.folder / part.name, rtype)]
         _replace(table, [part], new)
     if stale:
         writer.publish()
@@ -127,6 +141,20 @@ def _small(parts: Sequence[Part]) -> list[Part]:
         for part in parts
         if not part.is_settled and part.rows < TARGET_ROWS // 2 and part.size < TARGET_BYTES // 2
     ]
+
+
+def _newest(parts: Sequence[Part]) -> list[Part]:
+    """The newest files, as far back as each is not larger than all that are newer: so what was joined once is joined
+    again only when its like has come, and a row is rewritten as often as its table doubles, not at every turn.
+    """
+    taken: list[Part] = []
+    rows = 0
+    for part in reversed(parts):
+        if part.rows > max(rows, LITTLE):
+            break
+        taken.append(part)
+        rows += part.rows
+    return taken[::-1]
 
 
 def _groups(parts: Sequence[Part]) -> Iterator[list[Part]]:
@@ -161,26 +189,23 @@ def _ended(root: Path, table: Table, parts: Sequence[Part], enders: str) -> set[
         return {Path(name).name for (name,) in duck.execute(sql).fetchall()}
 
 
-def _reading(table: Table, parts: Sequence[Part], *, ends: bool = False) -> str:
-    """The rows of some files, in the columns that those have; `ends`: in all columns that are to be filled in."""
+def _reading(table: Table, parts: Sequence[Part]) -> str:
+    """The rows of some files, in the columns that those have and those that are to be filled in."""
     rows = reading(table.folder / part.name for part in parts)
-    if not ends:
-        return rows
     nothing = "select null::bigint as seq_to, null::timestamptz as replaced_at where false"
     return f"(({nothing}) union all by name (from {rows}))"
 
 
-def _rewrite(writer: Writer, table: Table, old: Sequence[Part], kind: Kind, sql: str) -> list[Part]:
+def _rewrite(writer: Writer, table: Table, old: Sequence[Part], sql: str) -> None:
     shape = old[0].shape
     new: list[Part] = []
     with opened(writer.root) as duck:
         batches = iter(duck.sql(sql).to_arrow_reader(ROW_GROUP))
         for first in batches:
             rest = _until_full(first, batches)
-            new.append(write(table.folder, kind, shape, map(_typed, chain([first], rest))))
+            new.append(write(table.folder, "settled", shape, map(_typed, chain([first], rest))))
     _replace(table, old, new)
     writer.publish()
-    return new
 
 
 def _until_full(first: pa.RecordBatch, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -218,7 +243,7 @@ def _relaid(path: Path, rtype: str) -> Iterator[pa.Table]:
         names = [name for name in file.schema_arrow.names if name in {*OWN.names, "id", "raw"}]
         for batch in file.iter_batches(RELAID_ROWS, columns=names):
             rows = [_again(row) for row in batch.to_pylist()]
-            yield pa.Table.from_pylist(rows, schema=table_schema(rtype))
+            yield sparse(rows, table_schema(rtype))
 
 
 def _again(row: Row) -> Row:

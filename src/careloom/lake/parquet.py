@@ -1,9 +1,9 @@
-"""lake.parquet: one Parquet file of a table: written sparse, made durable, and described for Delta's log.
+"""lake.parquet: one Parquet file of a table: written, made durable, and described for Delta's log.
 
 Room: lake. May import: pyarrow. Touches: the folder of the table.
 
-A type of FHIR has up to 1,182 columns and a resource fills some thirty. A file holds only columns that have a value in
-it: one Observation takes 6 KB instead of 160. Readers of Delta give null for a column that a file lacks.
+A file holds only columns that have a value in it (lake.sparse): one Observation takes 6 KB instead of 160. Readers of
+Delta give null for a column that a file lacks.
 """
 
 # pyarrow has no types, and its functions of compute are made when it is imported.
@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,8 @@ Kind = Literal["fed", "settled"]
 
 ROW_GROUP = 65_536
 FORMAT: dict[str, Any] = {"compression": "zstd", "compression_level": 3}
+FEW = 2_000
+"""Below so many rows a dictionary of a column costs more, in time and in bytes, than it saves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +71,15 @@ class Part:
         return RemoveAction(self.name, True, int(time.time() * 1000), self.size, {})  # noqa: FBT003
 
 
-def write(folder: Path, kind: Kind, shape: str, tables: Iterable[pa.Table]) -> Part:
-    """Write tables of one schema as one file, a row group each at least."""
+def write(
+    folder: Path, kind: Kind, shape: str, tables: Iterable[pa.Table], schema: pa.Schema | None = None
+) -> Part:
+    """Write tables as one file. `schema`: that of all of them together, where each may lack parts of it."""
     name = f"{kind}-{shape}-{uuid4().hex}.parquet"
     rows, last_version = 0, 0
     seqs: list[int] = []
     with closing(_Writer(folder / name)) as writer:
-        for table in tables:
+        for table in _grouped(tables, schema):
             writer.write(table)
             rows += table.num_rows
             seqs += pc.min_max(table["seq_from"]).as_py().values()
@@ -84,16 +88,25 @@ def write(folder: Path, kind: Kind, shape: str, tables: Iterable[pa.Table]) -> P
     return Part(name, (folder / name).stat().st_size, rows, min(seqs), max(seqs), last_version)
 
 
-def sparse(table: pa.Table) -> pa.Table:
-    """The table without columns, and without fields of structs, that have no value in it."""
-    table = table.combine_chunks()
-    kept: dict[str, pa.Array] = {}
-    for name in table.column_names:
-        column = table[name]
-        array = column.chunk(0) if column.num_chunks else None
-        if array is not None and (slim := _slim(array)) is not None:
-            kept[name] = slim
-    return pa.table(kept)
+def _grouped(tables: Iterable[pa.Table], schema: pa.Schema | None) -> Iterator[pa.Table]:
+    """As many together as make a row group: each has its price in bytes, and for who reads it."""
+    first = [] if schema is None else [schema.empty_table()]
+    held: list[pa.Table] = []
+    for table in tables:
+        held.append(table)
+        if sum(each.num_rows for each in held) >= ROW_GROUP:
+            yield _together([*first, *held])
+            held = []
+    if held:
+        yield _together([*first, *held])
+
+
+def _together(tables: Sequence[pa.Table]) -> pa.Table:
+    return (
+        tables[0]
+        if len(tables) == 1
+        else pa.concat_tables(tables, promote_options="permissive").combine_chunks()
+    )
 
 
 class _Writer:
@@ -105,7 +118,9 @@ class _Writer:
 
     def write(self, table: pa.Table) -> None:
         if self._file is None:
-            self._file = pq.ParquetWriter(self._path, table.schema, **FORMAT)
+            # No two texts of `raw` are alike: a dictionary of them would only make the file larger, by an eighth.
+            words = [] if table.num_rows < FEW else [name for name in _leaves(table.schema) if name != "raw"]
+            self._file = pq.ParquetWriter(self._path, table.schema, use_dictionary=words, **FORMAT)
         self._file.write_table(table, row_group_size=ROW_GROUP)
 
     def close(self) -> None:
@@ -113,40 +128,16 @@ class _Writer:
             self._file.close()
 
 
-def _slim(array: pa.Array) -> pa.Array | None:
-    """The array without what is null throughout; None if that is all of it."""
-    if array.null_count == len(array):
-        return None
-    kind = array.type
-    if pa.types.is_struct(kind):
-        inner = {field.name: _slim(pc.struct_field(array, [n])) for n, field in enumerate(kind)}
-        kept = {name: values for name, values in inner.items() if values is not None}
-        # Parquet knows no struct without fields: one that is empty wherever it stands keeps its first.
-        kept = kept or {kind[0].name: pc.struct_field(array, [0])}
-        return pa.StructArray.from_arrays(list(kept.values()), list(kept), mask=array.is_null())
-    if pa.types.is_list(kind):
-        values = array.flatten()
-        slim = _slim(values) if len(values) else None
-        return _listed(array, _first(values) if slim is None else slim)
-    return array
-
-
-def _first(values: pa.Array) -> pa.Array:
-    """Of values that are all null, or absent, as little as Parquet can write."""
-    kind = values.type
-    if not pa.types.is_struct(kind):
-        return values
-    return pa.StructArray.from_arrays(
-        [_first(pc.struct_field(values, [0]))], [kind[0].name], mask=values.is_null()
-    )
-
-
-def _listed(array: pa.Array, values: pa.Array) -> pa.Array:
-    """The list of these values, which are the flattened ones of `array`, with its lengths and its nulls."""
-    lengths = pc.fill_null(pc.list_value_length(array), 0).cast(pa.int32())
-    ends = pc.cumulative_sum(lengths)
-    offsets = pa.concat_arrays([pa.array([0], pa.int32()), ends])
-    return pa.ListArray.from_arrays(offsets, values, mask=array.is_null())
+def _leaves(fields: Iterable[pa.Field], above: str = "") -> Iterator[str]:
+    """The columns of a Parquet file, by their paths in it."""
+    for field in fields:
+        name, kind = above + field.name, field.type
+        if pa.types.is_list(kind):
+            name, kind = f"{name}.list.element", kind.value_type
+        if pa.types.is_struct(kind):
+            yield from _leaves(kind, f"{name}.")
+        else:
+            yield name
 
 
 def _sync(path: Path) -> None:

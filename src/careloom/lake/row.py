@@ -70,6 +70,15 @@ def _layer(struct: Struct) -> Lay:
 def _struct(struct: Struct) -> Lay:
     lays = {field.name: _field(field) for field in struct.fields if field.type}
     decimals = {field.name for field in struct.fields if field.holds is Leaf.DOUBLE}
+    # Most of what comes are texts and elements that fit: they are told by their type and cost no call to ask.
+    texts = {
+        field.name for field in struct.fields if field.type and not field.many and field.holds is Leaf.TEXT
+    }
+    elements = {
+        field.name: (_layer(field.holds), list if field.many else dict)
+        for field in struct.fields
+        if isinstance(field.holds, Struct)
+    }
 
     def lay(value: Any) -> Row:
         if type(value) is not dict:
@@ -77,7 +86,17 @@ def _struct(struct: Struct) -> Lay:
         row: Row = {}
         more: Row = {}
         for key, held in value.items():
+            kind = type(held)
+            if kind is str and key in texts:
+                row[key] = held
+                continue
             try:
+                if key in elements and kind is elements[key][1]:
+                    one = elements[key][0]
+                    row[key] = (
+                        one(held) if kind is dict else [None if each is None else one(each) for each in held]
+                    )
+                    continue
                 row[key] = lays[key](held)
             except (KeyError, _Misfit):
                 more[key] = held

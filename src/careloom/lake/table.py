@@ -17,15 +17,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Schema, Transaction, write_deltalake
+from deltalake import DeltaTable, Schema, write_deltalake
 from deltalake.exceptions import DeltaError
 
 from careloom.fhir.outcome import Issue, OutcomeError
+from careloom.lake import deltalog
 from careloom.lake.column import digest_of, table_schema
-from careloom.lake.parquet import Part, sparse, write
+from careloom.lake.parquet import Part, write
 from careloom.store.feed import START, Cursor
 
 _MARKS = ("began.tx", "began.rid", "reached.tx", "reached.rid")
+CHECKPOINT_EVERY = 100
+"""Commits after which the log is summed up, so that who opens the table reads few of them."""
 _COLUMNS = ("path", "size_bytes", "num_records", "min.seq_from", "max.seq_from", "max.version_id")
 
 
@@ -36,15 +39,9 @@ class Table:
         """Open, or make, the table; `version`: as it was at this version of Delta's log."""
         self.rtype = rtype
         self.folder = root / rtype
-        if version is None and not (self.folder / "_delta_log").is_dir():
-            DeltaTable.create(self.folder, Schema.from_arrow(table_schema(rtype)), mode="ignore")
-        try:
-            self._delta = DeltaTable(self.folder, version=version)
-        except DeltaError as error:
-            text = (
-                f"The table {rtype} of the lake cannot be read ({type(error).__name__}): build the lake anew."
-            )
-            raise OutcomeError(Issue("exception", text)) from None
+        self._delta = self._opened(version)
+        self._version = self._delta.version()
+        self._is_grown = False
         self.began = self._mark(0)
         """The beginning of the stretch of the feed that the last commit covered."""
         self.reached = self._mark(2)
@@ -53,23 +50,29 @@ class Table:
     @property
     def version(self) -> int:
         """The version of Delta's log."""
-        return self._delta.version()
+        return self._version
 
     def append(self, rows: pa.Table, began: Cursor, reached: Cursor) -> None:
         """Add versions, and with them in one commit that the feed was read so far."""
         self.grow()
-        part = write(self.folder, "fed", digest_of(self.rtype), [sparse(rows)])
+        part = write(self.folder, "fed", digest_of(self.rtype), [rows])
         marks = dict(zip(_MARKS, (*began, *reached), strict=True))
-        self._commit([part], [], [Transaction(name, number) for name, number in marks.items()])
+        deltalog.append(self.folder, self._version + 1, part.added(), marks)
+        self._version += 1
         self.began, self.reached = began, reached
+        if self._version % CHECKPOINT_EVERY == 0:
+            self._newest().create_checkpoint()
 
     def replace(self, old: Sequence[Part], new: Sequence[Part]) -> None:
         """Put files in the place of others that hold the same versions."""
-        self._commit(new, old, [])
+        delta = self._newest()
+        actions = [*(part.removed() for part in old), *(part.added() for part in new)]
+        delta.create_write_transaction(actions, "append", delta.schema())
+        self._told()
 
     def parts(self) -> list[Part]:
         """The files, in the order of the feed."""
-        found = pa.table(self._delta.get_add_actions(flatten=True))
+        found = pa.table(self._newest().get_add_actions(flatten=True))
         if not found.num_rows:
             return []
         parts = [Part(*row.values()) for row in found.select(_COLUMNS).to_pylist()]
@@ -77,18 +80,18 @@ class Table:
 
     def commits(self) -> int:
         """How many commits Delta's log still tells of."""
-        return len(self._delta.history())
+        return len(self._newest().history())
 
     def vacuum(self, hours: float, keep: Sequence[int] = (), *, dry_run: bool = False) -> list[str]:
         """Delete files that no table version of the last hours needs, and those that a killed writer left."""
-        names = self._delta.vacuum(
+        names = self._newest().vacuum(
             retention_hours=int(hours),
             dry_run=dry_run,
             enforce_retention_duration=False,
             full=True,
             keep_versions=list(keep) or None,
         )
-        self._delta.update_incremental()
+        self._told()
         return names
 
     def _mark(self, at: int) -> Cursor:
@@ -97,8 +100,11 @@ class Table:
 
     def grow(self) -> None:
         """Let the table have the columns of a new shape; rows that it has get them when they are laid anew."""
+        if self._is_grown:
+            return
+        self._is_grown = True
         schema = table_schema(self.rtype)
-        if pa.schema(self._delta.schema().to_arrow()) == schema:
+        if pa.schema(self._newest().schema().to_arrow()) == schema:
             return
         try:
             write_deltalake(self._delta, schema.empty_table(), mode="append", schema_mode="merge")
@@ -107,15 +113,27 @@ class Table:
                 f"The table {self.rtype} cannot take the new columns ({type(error).__name__}): build it anew."
             )
             raise OutcomeError(Issue("exception", text)) from None
-        self._delta.update_incremental()
+        self._told()
 
-    def _commit(self, new: Sequence[Part], old: Sequence[Part], marks: list[Transaction]) -> None:
-        actions = [*(part.removed() for part in old), *(part.added() for part in new)]
-        properties = CommitProperties(app_transactions=marks) if marks else None
-        self._delta.create_write_transaction(
-            actions, "append", self._delta.schema(), commit_properties=properties
-        )
+    def _opened(self, version: int | None) -> DeltaTable:
+        try:
+            if version is None and not (self.folder / deltalog.LOG).is_dir():
+                schema = Schema.from_arrow(table_schema(self.rtype))
+                return DeltaTable.create(self.folder, schema, mode="ignore")
+            return DeltaTable(self.folder, version=version)
+        except DeltaError as error:
+            text = f"The table {self.rtype} of the lake cannot be read ({type(error).__name__}): build the lake anew."
+            raise OutcomeError(Issue("exception", text)) from None
+
+    def _newest(self) -> DeltaTable:
+        """As the library has it, with what was appended without it."""
+        if self._delta.version() != self._version:
+            self._told()
+        return self._delta
+
+    def _told(self) -> None:
         self._delta.update_incremental()
+        self._version = self._delta.version()
 
 
 def tables_of(root: Path) -> list[str]:
