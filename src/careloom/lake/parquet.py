@@ -119,7 +119,9 @@ class _Writer:
     def write(self, table: pa.Table) -> None:
         if self._file is None:
             # No two texts of `raw` are alike: a dictionary of them would only make the file larger, by an eighth.
-            words = [] if table.num_rows < FEW else [name for name in _leaves(table.schema) if name != "raw"]
+            words: Any = (
+                [] if table.num_rows < FEW else [name for name in _leaves(table.schema) if name != "raw"]
+            )
             self._file = pq.ParquetWriter(self._path, table.schema, use_dictionary=words, **FORMAT)
         self._file.write_table(table, row_group_size=ROW_GROUP)
 

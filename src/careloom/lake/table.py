@@ -56,7 +56,7 @@ class Table:
         """Add versions, and with them in one commit that the feed was read so far."""
         self.grow()
         part = write(self.folder, "fed", digest_of(self.rtype), [rows])
-        marks = dict(zip(_MARKS, (*began, *reached), strict=True))
+        marks: dict[str, int] = dict(zip(_MARKS, (*began, *reached), strict=True))
         deltalog.append(self.folder, self._version + 1, part.added(), marks)
         self._version += 1
         self.began, self.reached = began, reached
