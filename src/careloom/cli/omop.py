@@ -73,6 +73,8 @@ def build(*, is_fresh: bool, **options: Any) -> None:
     Console().print(table)
     for name, reason, rows in made.dropped:
         click.echo(f"left out of {name}: {rows:,} with {reason}")
+    for concept, what in made.unknown:
+        click.echo(f"the vocabulary: concept {concept.concept_id} ({concept.name}, {concept.use}) {what}")
     if folder is None:
         click.echo(
             "No vocabulary: concepts are 0, the codes are in the source values (setting omop_vocabulary)."

@@ -2,7 +2,9 @@
 
 Room: verify. Touches: a scratch home, processes of its own that are killed.
 
-A writer tells its phases; the process that is to die counts them and kills itself with signal 9 at one that was drawn.
+A writer tells its phases. Places are drawn among all phases of a clean build, each kind of phase at least once; the process
+that is to die kills itself with signal 9 at the next place. The one after it goes on from there, with what the dead left
+behind, to the place after: so one build is killed some twenty times on its way, and looked at as readers do after each.
 Compaction has no phases: it is killed from outside after some milliseconds.
 """
 
@@ -14,6 +16,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -34,6 +37,11 @@ SEED = 9
 ROWS = 1_500
 """Versions of a batch while there is killing."""
 CHANGED = 20
+PASSES = 3
+"""So many builds, each from nothing, share the kills."""
+
+Place = tuple[Cursor, str]
+"""Where a batch begins, and a phase of it."""
 
 
 def check(
@@ -66,18 +74,14 @@ def check(
     ]
 
 
-def victim(url: str, root: str, phase: str, nth: int) -> None:
-    """Feed a lake, and die when a phase comes for the nth time; what runs in the process that is killed."""
-    heard = 0
+def victim(url: str, root: str, began: tuple[int, int], phase: str) -> None:
+    """Feed a lake, and die in the first such phase of a batch that begins there or later; this process is killed."""
 
     def tell(said: str, _done: int) -> None:
-        nonlocal heard
-        heard += said == phase
-        if heard == nth:
+        if said == phase and writer.published.cursor >= Cursor(*began):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    database = Database(url)
-    with writing(database, Path(root), tell, wait_s=10) as writer:
+    with writing(Database(url), Path(root), tell, wait_s=10) as writer:
         while writer.step(ROWS):
             pass
 
@@ -95,42 +99,54 @@ def _broken(store: Shore) -> Path:
     return store.root.with_name("broken")
 
 
-def _phases(store: Shore) -> list[str]:
-    """Build the clean lake, and hear all phases that it went through."""
-    heard: list[str] = []
-    store.build(ROWS, lambda said, _done: heard.append(said))
-    return heard
+def _phases(store: Shore) -> list[Place]:
+    """Build the clean lake; all phases that it went through, each with the place where its batch began."""
+    heard: list[Place] = []
+    with writing(
+        store.database, store.root, lambda said, _done: heard.append((writer.published.cursor, said))
+    ) as writer:
+        while writer.step(ROWS):
+            pass
+    # The last step finds nothing: it has no batch to die in.
+    return [place for place in heard if place[0] < writer.published.cursor]
+
+
+def _drawn(phases: Sequence[Place], kills: int, chance: random.Random) -> list[list[int]]:
+    """Places of `phases` to die in, in their order: some for each pass, and each kind of phase at least once."""
+    of_kind: dict[str, list[int]] = defaultdict(list)
+    for number, (_, phase) in enumerate(phases):
+        of_kind[phase].append(number)
+    kinds = chance.sample(sorted(of_kind), min(len(of_kind), kills))
+    drawn = [chance.choice(of_kind[kind]) for kind in kinds]
+    drawn += chance.choices(range(len(phases)), k=kills - len(drawn))
+    chance.shuffle(drawn)
+    return [sorted(drawn[number::PASSES]) for number in range(PASSES)]
 
 
 def _killed(
-    store: Shore, phases: Sequence[str], kills: int, chance: random.Random, told: Told
+    store: Shore, phases: Sequence[Place], kills: int, chance: random.Random, told: Told
 ) -> tuple[int, int]:
-    """Kill writers at each kind of phase; how many died by it, and how often readers saw half of a batch."""
-    kinds = sorted(set(phases))
-    drawn = (
-        [*kinds, *chance.choices(phases, k=kills)][:kills]
-        if kills >= len(kinds)
-        else chance.sample(kinds, kills)
-    )
+    """Kill writers in each kind of phase; how many died by it, and how often readers saw half of a batch."""
     root = _broken(store)
     feed = [(place, (one.rtype, one.id, one.version)) for place, one in store.feed()]
     died = untrue = 0
-    for number, phase in enumerate(drawn):
-        told(f"killing writers ({number} of {kills})", number)
-        died += _dies(store, root, phase, chance.randint(1, phases.count(phase)))
-        untrue += not _is_whole(feed, root)
-        if number % 20 == 10:  # noqa: PLR2004 - every now and then a whole build, so that the next kill finds a full lake
-            _forget_lake(root)
+    for drawn in _drawn(phases, kills, chance):
+        _forget_lake(root)
+        for number in drawn:
+            told(f"killing writers ({died} of {kills})", died)
+            died += _dies(store, root, phases[number])
+            untrue += not _is_whole(feed, root)
     with writing(store.database, root) as writer:
         while writer.step(ROWS):
             pass
     return died, untrue
 
 
-def _dies(store: Shore, root: Path, phase: str, nth: int) -> bool:
-    """Whether a writer was killed in this phase. A lake that has all goes through no more phases: it is begun anew."""
+def _dies(store: Shore, root: Path, place: Place) -> bool:
+    """Whether a writer was killed there. A lake that is past it goes through it no more: it is begun anew."""
+    began, phase = place
     for _ in range(2):
-        call = f"victim({store.database.url!r}, {str(root)!r}, {phase!r}, {nth})"
+        call = f"victim({store.database.url!r}, {str(root)!r}, {tuple(began)!r}, {phase!r})"
         with _run(call) as process:
             if process.wait(600) == -signal.SIGKILL:
                 return True

@@ -20,7 +20,7 @@ import duckdb
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.lake.lake import Lake
 from careloom.lake.omop import load
-from careloom.lake.omop.concept import relations
+from careloom.lake.omop.concept import Builtin, relations, settle, unknown
 from careloom.lake.omop.ddl import create
 from careloom.lake.omop.facts import HERE, tables
 from careloom.lake.omop.vocabulary import fingerprint, load_vocabulary
@@ -78,6 +78,8 @@ class Built:
     coverage: list[Coverage]
     dropped: list[tuple[str, str, int]]
     """Table, reason and number of what could not be told in the CDM."""
+    unknown: list[tuple[Builtin, str]]
+    """Concepts that careloom itself gives, and that the vocabulary does not know so."""
 
 
 def build(
@@ -144,6 +146,7 @@ def _made(duck: duckdb.DuckDBPyConnection, vocabulary: Path | None, told: Told) 
     run_script(duck, (HERE / "etl/words.sql").read_text())
     for statement in relations():
         duck.execute(statement)
+    settle(duck)
     run_script(duck, (HERE / "etl/identity.sql").read_text())
     parts: list[str] = []
     for name in EVENTS:
@@ -207,7 +210,7 @@ def _digest() -> str:
 def _report(duck: duckdb.DuckDBPyConnection, *, is_new: bool) -> Built:
     rows = {name: duck.execute(f"select count(*) from cdm.{name}").fetchall()[0][0] for name in ORDER}
     dropped = duck.execute("select * from cdm.careloom.dropped order by all").fetchall()
-    return Built(is_new, rows, list(_coverages(duck)), dropped)
+    return Built(is_new, rows, list(_coverages(duck)), dropped, unknown(duck))
 
 
 _CODED = {

@@ -1,43 +1,55 @@
 """lake.omop.concept: the few concepts that the CDM itself asks for, and whose codes are whose vocabulary.
 
-Room: lake. May import: nothing. Concept ids: https://athena.ohdsi.org (Gender, Race, Ethnicity, Visit, Type Concept,
-Meas Value Operator, Currency); conventions: https://ohdsi.github.io/Themis and https://ohdsi.github.io/CommonDataModel/cdm54.html
-Code systems: https://hl7.org/fhir/R4/terminologies-systems.html
+Room: lake. May import: lake.omop.facts, duckdb. Conventions: https://ohdsi.github.io/Themis and
+https://ohdsi.github.io/CommonDataModel/cdm54.html; code systems: https://hl7.org/fhir/R4/terminologies-systems.html
 
-The type concepts stand where they are used, in etl/: 32817 EHR, 32818 EHR administration record, 32825 EHR dispensing
-record, 32838 EHR prescription, 32865 Patient self-report, 32831 EHR note, 32810 Claim; 756265 is CDM 5.4 itself.
+The ids stand in concept.tsv: what asks for it, its code in FHIR, the concept with its name and domain, and by what it is
+proven. The SQL of etl/ writes type concepts as numbers; a test says that each of them stands there. A vocabulary that is
+loaded has the last word: `settle` follows its `Maps to`, and `unknown` says what it does not know.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+import duckdb
+
+from careloom.lake.omop.facts import lines
 
 Rows = tuple[tuple[str | int | bool, ...], ...]
 
-GENDER: Rows = (("male", 8507), ("female", 8532))
+STAYS = frozenset({"IMP", "ACUTE", "NONAC", "OBSENC"})
+"""Classes of an Encounter in which one stays over night."""
 
-RACE: Rows = (("2106-3", 8527), ("2054-5", 8516), ("2028-9", 8515), ("1002-5", 8657), ("2076-8", 8557))
-"""Categories of OMB, as US Core states them."""
 
-ETHNICITY: Rows = (("2135-2", 38003563), ("2186-5", 38003564))
+@dataclass(frozen=True, slots=True)
+class Builtin:
+    """A concept that careloom gives by itself."""
 
-VISIT_CLASS: Rows = (
-    ("IMP", 9201, True),
-    ("ACUTE", 9201, True),
-    ("NONAC", 9201, True),
-    ("SS", 9202, False),
-    ("AMB", 9202, False),
-    ("FLD", 9202, False),
-    ("EMER", 9203, False),
-    ("OBSENC", 581385, True),
-    ("HH", 581476, False),
-    ("VR", 5083, False),
-)
-"""v3-ActCode of Encounter.class, the concept of the visit, and whether one stays over night."""
+    use: str
+    """gender, race, ethnicity, visit, operator, currency, type or cdm."""
+    code: str
+    concept_id: int
+    name: str
+    domain: str
+    source: str
+    """By what it is proven: docs/reference/omop.md says what stands behind the words."""
 
-OPERATOR: Rows = (("<", 4171756), ("<=", 4171754), (">=", 4171755), (">", 4172704))
 
-CURRENCY: Rows = (("USD", 44818668),)
+@cache
+def builtins() -> tuple[Builtin, ...]:
+    """All of concept.tsv.
+
+    >>> next(each.concept_id for each in builtins() if each.use == "operator" and each.code == ">=")
+    4171755
+    """
+    return tuple(
+        Builtin(use, code, int(number), name, domain, source)
+        for use, code, number, name, domain, source in lines("concept.tsv")
+    )
+
 
 VOCABULARY_OF: Rows = (
     ("http://snomed.info/sct", "SNOMED"),
@@ -95,17 +107,7 @@ AMOUNT: Rows = (
 )
 """Category of an adjudication -> what is added up to a column of cost: R4's codes, CARIN's, and those of Blue Button."""
 
-_RELATIONS: dict[str, tuple[str, Rows]] = {
-    "gender": ("code, concept_id", GENDER),
-    "race": ("code, concept_id", RACE),
-    "ethnicity": ("code, concept_id", ETHNICITY),
-    "visit_class": ("code, concept_id, stays", VISIT_CLASS),
-    "operator": ("code, concept_id", OPERATOR),
-    "currency": ("code, concept_id", CURRENCY),
-    "vocabulary_of": ("system, vocabulary_id", VOCABULARY_OF),
-    "domain_table": ("domain, target", DOMAIN_TABLE),
-    "amount": ("code, means", AMOUNT),
-}
+_CODED = ("gender", "race", "ethnicity", "operator", "currency")
 
 
 def relations() -> Iterator[str]:
@@ -114,9 +116,67 @@ def relations() -> Iterator[str]:
     >>> next(relations())
     "create temp table gender as select * from (values ('male', 8507), ('female', 8532)) t(code, concept_id)"
     """
-    for name, (columns, rows) in _RELATIONS.items():
-        values = ", ".join(f"({', '.join(_literal(value) for value in row)})" for row in rows)
-        yield f"create temp table {name} as select * from (values {values}) t({columns})"
+    for name in _CODED:
+        yield _relation(name, "code, concept_id", tuple((each.code, each.concept_id) for each in _of(name)))
+    stays = tuple((each.code, each.concept_id, each.code in STAYS) for each in _of("visit"))
+    yield _relation("visit_class", "code, concept_id, stays", stays)
+    yield _relation("vocabulary_of", "system, vocabulary_id", VOCABULARY_OF)
+    yield _relation("domain_table", "domain, target", DOMAIN_TABLE)
+    yield _relation("amount", "code, means", AMOUNT)
+
+
+def settle(duck: duckdb.DuckDBPyConnection) -> None:
+    """Let the vocabulary of `cdm` speak: what it maps elsewhere goes there, and all currencies that it knows are known.
+
+    Concepts change: what is standard in one release (a telehealth visit) leads to another concept in the next.
+    """
+    for name in (*_CODED, "visit_class"):
+        duck.execute(
+            f"update {name} set concept_id = m.target from (select r.concept_id_1 as source, min(r.concept_id_2) as target"
+            " from cdm.concept_relationship r join cdm.concept t on t.concept_id = r.concept_id_2"
+            " where r.relationship_id = 'Maps to' and r.invalid_reason is null and t.standard_concept = 'S'"
+            f" group by 1) m where m.source = {name}.concept_id"
+        )
+    duck.execute(
+        "insert into currency select c.concept_code, c.concept_id from cdm.concept c where c.vocabulary_id = 'Currency'"
+        " and c.invalid_reason is null and c.concept_code not in (select code from currency)"
+    )
+
+
+def unknown(duck: duckdb.DuckDBPyConnection) -> list[tuple[Builtin, str]]:
+    """The concepts of ours that the vocabulary of `cdm` does not know as we do, each with what differs.
+
+    Where no vocabulary is loaded there is nothing to ask, and the list is empty.
+    """
+    ids = ", ".join(str(number) for number in sorted({each.concept_id for each in builtins()}))
+    if not duck.execute("select 1 from cdm.concept limit 1").fetchall():
+        return []
+    sql = (
+        "select concept_id, domain_id, standard_concept = 'S' and invalid_reason is null, exists (select 1 from"
+        " cdm.concept_relationship r where r.concept_id_1 = c.concept_id and r.relationship_id = 'Maps to'"
+        f" and r.invalid_reason is null) from cdm.concept c where concept_id in ({ids})"
+    )
+    known = {row[0]: row[1:] for row in duck.execute(sql).fetchall()}
+    told = {each.concept_id: (each, _differs(each, known.get(each.concept_id))) for each in builtins()}
+    return [(each, what) for each, what in told.values() if what]
+
+
+def _differs(ours: Builtin, theirs: tuple[str, bool | None, bool] | None) -> str:
+    if theirs is None:
+        return "is not in it"
+    domain, is_standard, leads_on = theirs
+    if domain != ours.domain:
+        return f"is of the domain {domain}, not {ours.domain}"
+    return "" if is_standard or leads_on else "is no longer standard, and leads nowhere"
+
+
+def _of(use: str) -> Iterator[Builtin]:
+    return (each for each in builtins() if each.use == use)
+
+
+def _relation(name: str, columns: str, rows: Rows) -> str:
+    values = ", ".join(f"({', '.join(_literal(value) for value in row)})" for row in rows)
+    return f"create temp table {name} as select * from (values {values}) t({columns})"
 
 
 def _literal(value: object) -> str:
