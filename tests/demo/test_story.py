@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from careloom.analyze.scores.news2 import Vitals, news2
 from careloom.demo.chronicle import Pen, chronicle
 from careloom.demo.course import town
+from careloom.demo.illness import DIABETES
 from careloom.demo.live import CATCH_UP_S, Clock, live
 from careloom.demo.vital_signs import STORY, VitalSigns
 from careloom.fhir.resource import loads
@@ -85,6 +86,18 @@ def test_everything_in_the_history_is_a_message_or_a_transaction_but_two():
             assert parsed
     triggers = {kind.split("^")[1] for kind in kinds}
     assert triggers == {"A01", "A02", "A03", "A04", "A08", "A11", "A13", "A31", "A40", "R01"}
+
+
+def test_the_laboratory_follows_the_sugar_of_all_who_have_diabetes_and_of_nobody_else():
+    place = town(7, 200, NOW)
+    messages = [message.body for message in chronicle(place, Pen(NOW)) if b"|4548-4^" in message.body]
+    followed = {body.split(b"PID|")[1].split(b"|")[2].split(b"^")[0].decode() for body in messages}
+    ill = {number for number, has in place.illnesses.items() if DIABETES in {each.snomed for each in has}}
+    known = {
+        place.registrations[number]["lab"].number for number in ill if "lab" in place.registrations[number]
+    }
+    assert followed == known
+    assert len(messages) > len(known) > 3
 
 
 def test_no_control_id_is_used_twice_even_between_runs():

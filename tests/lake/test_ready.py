@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from careloom.fhir.outcome import OutcomeError
@@ -42,5 +44,5 @@ def test_the_ready_observation_has_what_a_laboratory_sends() -> None:
     held = {name: value for name, value in row.items() if value is not None}
     assert held == {
         "id": "o", "patient_id": "p", "status": "final", "code_system": "http://loinc.org", "code_code": "4548-4",
-        "code_display": "HbA1c", "effective": "2026-01-02", "value": 6.5, "value_unit": "%", "reference_high": 5.7,
+        "code_display": "HbA1c", "effective": "2026-01-02", "effective_at": datetime(2026, 1, 2, tzinfo=UTC), "value": 6.5, "value_unit": "%", "reference_high": 5.7,
     }  # fmt: skip

@@ -12,7 +12,7 @@ from random import Random
 
 from careloom.demo import bundles, hl7
 from careloom.demo.course import Stay, Town
-from careloom.demo.illness import PANELS, Analyte
+from careloom.demo.illness import DIABETES, HBA1C, HBA1C_PANEL, PANELS, Analyte
 from careloom.demo.names import DOCTORS
 from careloom.demo.population import Registration, System
 from careloom.demo.vital_signs import STORY, VitalSigns, on_target_of_88_to_92, ordinary
@@ -50,6 +50,7 @@ def chronicle(town: Town, pen: Pen) -> list[Message]:
     for stay in town.stays:
         said += _stayed(stay, town, pen)
     said += _tested(town, pen)
+    said += _followed(town, pen)
     said += _malformed(town, pen)
     past = [message for message in said if message.at <= town.moment]
     return sorted(past, key=lambda message: (message.at, message.system))
@@ -152,6 +153,21 @@ def _tested(town: Town, pen: Pen) -> Iterator[Message]:
             at = stay.admitted + timedelta(hours=hours, minutes=rng.randrange(50))
             for panel in PANELS:
                 yield results_of(known["lab"], panel, stay.severity, at, pen, rng)
+
+
+def _followed(town: Town, pen: Pen) -> Iterator[Message]:
+    """The long-term sugar of those who have diabetes, every few months of the last year."""
+    for number, known in town.registrations.items():
+        if "lab" not in known or DIABETES not in {illness.snomed for illness in town.illnesses[number]}:
+            continue
+        rng = Random(f"hba1c:{town.seed}:{number}")  # noqa: S311 - a synthetic hospital, not a secret
+        control = rng.random()
+        for months in range(rng.randrange(1, 5)):
+            at = town.moment - timedelta(days=rng.randrange(5, 85) + 90 * months, minutes=rng.randrange(600))
+            value = _value(rng, HBA1C, control)
+            yield Message(
+                at, "lab", hl7.results(known["lab"], HBA1C_PANEL, [(HBA1C, value)], at, pen.control_id())
+            )
 
 
 def _at_the_clinic(town: Town) -> Iterator[Message]:

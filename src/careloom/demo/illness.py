@@ -35,6 +35,7 @@ ILLNESSES: tuple[Illness, ...] = (
     Illness("F32.9", "35489007", "Depression", "N06AB06", "sertraline 50 mg once daily", 0.12),
 )  # fmt: skip
 COPD = "13645005"
+DIABETES = "44054006"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,3 +123,7 @@ PANELS: dict[tuple[str, str, str], tuple[Analyte, ...]] = {
     ),
 }
 """Panel (code, name, HL7 coding system) -> tests."""
+
+HBA1C_PANEL = ("55454-3", "Hemoglobin A1c in Blood", "LN")
+HBA1C = Analyte("4548-4", "Hemoglobin A1c/Hemoglobin.total in Blood", "%", 4.0, 5.6, 1, 3.0)
+"""Measured every few months of those who have diabetes."""

@@ -10,7 +10,6 @@ Compaction has no phases: it is killed from outside after some milliseconds.
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import subprocess
@@ -21,21 +20,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from careloom.fhir.outcome import Issue, OutcomeError
-from careloom.lake import compaction
 from careloom.lake.build import writing
 from careloom.lake.lake import Lake
 from careloom.lake.table import Table, tables_of
 from careloom.settings import Settings
-from careloom.store.database import Database
 from careloom.store.feed import Cursor
 from careloom.verify.figure import Figure
 from careloom.verify.lake_store import Shore, hl7, shore, synthea
+from careloom.verify.lake_victim import ROWS
 from careloom.verify.progress import Told, progress
 
 NAME = "lake-incremental"
 SEED = 9
-ROWS = 1_500
-"""Versions of a batch while there is killing."""
 CHANGED = 20
 PASSES = 3
 """So many builds, each from nothing, share the kills."""
@@ -72,27 +68,6 @@ def check(
         Figure(check=f"{NAME}.compactions-killed", value=torn_apart, unit="kills"),
         Figure(check=f"{NAME}.tables-after-compaction", passed=still, failed=len(clean) - still),
     ]
-
-
-def victim(url: str, root: str, began: tuple[int, int], phase: str) -> None:
-    """Feed a lake, and die in the first such phase of a batch that begins there or later; this process is killed."""
-
-    def tell(said: str, _done: int) -> None:
-        if said == phase and writer.published.cursor >= Cursor(*began):
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    with writing(Database(url), Path(root), tell, wait_s=10) as writer:
-        while writer.step(ROWS):
-            pass
-
-
-def compactor(url: str, root: str) -> None:
-    """Compact all tables of a lake, over and over; what runs in the process that is killed."""
-    with writing(Database(url), Path(root), wait_s=10) as writer:
-        print("begun", flush=True)  # noqa: T201 - the signal to who kills it
-        for rtype in writer.types:
-            compaction.gather(writer, rtype)
-            compaction.settle(writer, rtype)
 
 
 def _broken(store: Shore) -> Path:
@@ -146,7 +121,7 @@ def _dies(store: Shore, root: Path, place: Place) -> bool:
     """Whether a writer was killed there. A lake that is past it goes through it no more: it is begun anew."""
     began, phase = place
     for _ in range(2):
-        call = f"victim({store.database.url!r}, {str(root)!r}, {tuple(began)!r}, {phase!r})"
+        call = f"feeds({store.database.url!r}, {str(root)!r}, {tuple(began)!r}, {phase!r})"
         with _run(call) as process:
             if process.wait(600) == -signal.SIGKILL:
                 return True
@@ -178,7 +153,7 @@ def _is_whole(feed: Sequence[tuple[Cursor, tuple[str, str, int]]], root: Path) -
 def _torn(store: Shore, count: int, chance: random.Random) -> int:
     """Kill compactions after some milliseconds; let the last one end. How many were killed."""
     killed = 0
-    call = f"compactor({store.database.url!r}, {str(_broken(store))!r})"
+    call = f"compacts({store.database.url!r}, {str(_broken(store))!r})"
     for _ in range(count):
         with _run(call) as process:
             if process.stdout is not None:
@@ -213,7 +188,7 @@ def _files(root: Path) -> dict[str, int]:
 
 
 def _run(call: str) -> subprocess.Popen[bytes]:
-    program = f"import careloom.verify.lake_incremental as check; check.{call}"
+    program = f"import careloom.verify.lake_victim as victim; victim.{call}"
     return subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )

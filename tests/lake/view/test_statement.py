@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -197,6 +198,30 @@ def test_a_tag_says_the_type_that_a_column_has_for_sql() -> None:
     assert row["v"].isoformat() == "1970-06-01"
     with pytest.raises(OutcomeError, match="ansi/type"):
         compile_view(view({**column("id"), "tag": [{"name": "ansi/type", "value": "ELEPHANT; DROP"}]}))
+
+
+@pytest.mark.parametrize(
+    ("written", "day", "instant"),
+    [
+        ("2020", "2020-01-01", "2020-01-01T00:00:00+00:00"),
+        ("2020-06", "2020-06-01", "2020-06-01T00:00:00+00:00"),
+        ("2020-06-02", "2020-06-02", "2020-06-02T00:00:00+00:00"),
+        ("2020-06-02T23:30:00-05:00", "2020-06-02", "2020-06-03T04:30:00+00:00"),
+        ("2020-06-02T01:00:00.250Z", "2020-06-02", "2020-06-02T01:00:00.250000+00:00"),
+    ],
+)
+def test_a_date_of_any_precision_and_offset_is_a_day_or_an_instant_by_a_tag(
+    written: str, day: str, instant: str
+) -> None:
+    def typed(kind: str) -> Any:
+        tag = [{"name": "ansi/type", "value": kind}]
+        definition = view({**column("effective.ofType(dateTime)"), "tag": tag}, resource="Observation")
+        [row] = rows(definition, {"resourceType": "Observation", "effectiveDateTime": written})
+        return row["v"]
+
+    assert typed("DATE").isoformat() == day
+    assert typed("TIMESTAMP").date().isoformat() == day
+    assert typed("TIMESTAMP WITH TIME ZONE").astimezone(UTC).isoformat() == instant
 
 
 def test_no_text_of_a_view_can_leave_its_quotes() -> None:

@@ -86,6 +86,19 @@ def moment_boundary(moment: Sql, *, is_high: bool) -> Sql:
     return Case(((fn("<=", _long(moment), Constant(_DAY)), day),), filled)
 
 
+def begun(moment: Sql, *, is_instant: bool) -> Sql:
+    """A text that SQL reads as a date or time: a year or month as its first day; as an instant, a day begins in UTC."""
+    day = Case((
+        (fn("=", _long(moment), Constant(4)), fn("concat", moment, Constant("-01-01"))),
+        (fn("=", _long(moment), Constant(7)), fn("concat", moment, Constant("-01"))),
+    ), moment)  # fmt: skip
+    if not is_instant:
+        return day
+    return Case(
+        ((fn("<=", _long(moment), Constant(_DAY)), fn("concat", day, Constant("T00:00:00Z"))),), moment
+    )
+
+
 def time_boundary(time: Sql, *, is_high: bool) -> Sql:
     """A clock time to the millisecond."""
     return _milliseconds(time, _CLOCK, is_high=is_high)

@@ -11,6 +11,7 @@ from careloom.fhir.path.types import PRIMITIVES
 from careloom.lake.shape import Leaf
 from careloom.lake.view.definition import Column
 from careloom.lake.view.fault import refused
+from careloom.lake.view.moment import begun
 from careloom.lake.view.sql import NULL, Constant, Sql, fn
 from careloom.lake.view.value import Empty, Value, as_list, only
 
@@ -58,7 +59,9 @@ def finished(column: Column, value: Value) -> Sql:
     holds = value.holds if isinstance(value.holds, Leaf) else Leaf.TEXT
     for name, wanted in column.tags:
         if name == "ansi/type" and not value.many:
-            return fn("as ansi", value.sql, Constant(_ansi(wanted, column)))
+            kind = _ansi(wanted, column)
+            text = begun(value.sql, is_instant="ZONE" in kind) if _is_moment(kind, value) else value.sql
+            return fn("as ansi", text, Constant(kind))
     return fn("cells" if value.many else "cell", value.sql, Constant(_NAMES[holds]))
 
 
@@ -67,6 +70,13 @@ ANSI = frozenset({
     "CHARACTER", "CHARACTER VARYING", "VARCHAR", "DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE",
 })  # fmt: skip
 """Types that a tag `ansi/type` may name; what does not convert is NULL."""
+
+
+_MOMENTS = frozenset({"date", "dateTime", "instant", "Date", "DateTime"})
+
+
+def _is_moment(kind: str, value: Value) -> bool:
+    return value.type in _MOMENTS and (kind == "DATE" or kind.startswith("TIMESTAMP"))
 
 
 def _ansi(wanted: str, column: Column) -> str:
