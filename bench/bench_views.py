@@ -28,6 +28,7 @@ import zstandard
 
 from careloom.fhir.resource import dumps, loads
 from careloom.lake import engine, spark
+from careloom.lake.encoding import encodings
 from careloom.lake.parquet import FORMAT, sparse
 from careloom.lake.reading import literal
 from careloom.lake.row import to_row, to_table
@@ -164,7 +165,7 @@ def laid(folder: Path, many: int) -> tuple[Path, int]:
     print(
         f"laying {len(sample):,} Observations into columns: {took:.1f} s (reading them: {read - started:.1f} s)"
     )
-    pq.write_table(table, folder / "sample.parquet", **FORMAT)
+    pq.write_table(table, folder / "sample.parquet", **FORMAT["settled"], **encodings(table))
     times = -(-many // len(sample))
     path = folder / "observations"
     path.mkdir()

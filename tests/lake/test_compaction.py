@@ -207,3 +207,31 @@ def test_a_gathered_file_has_one_group_of_rows_with_all_that_any_part_had(shore:
     assert shore.ask('select id, language, note[1].text from "Observation" order by id') == [
         ("o0", "de", None), ("o1", None, "1"), ("o2", "de", None)
     ]  # fmt: skip
+
+
+def test_whole_settling_lays_all_by_patient_and_joins_small_settled_files(shore: Shore) -> None:
+    def pulse(number: int) -> dict[str, object]:
+        return observation(f"o{number}") | {"subject": {"reference": f"Patient/{number % 3}"}}
+
+    for turn in range(3):
+        shore.say(*(pulse(10 * turn + n) for n in range(10)))
+        shore.build()
+        with writing(shore.database, shore.root) as writer:
+            assert compaction.settle(writer, "Observation") == 0
+            assert compaction.settle(writer, "Observation", is_whole=True) == 10 * (turn + 1)
+            assert compaction.settle(writer, "Observation", is_whole=True) == 0
+    (part,) = Table(shore.root, "Observation").parts()
+    rows = pq.read_table(shore.root / "Observation" / part.name, columns=["subject", "seq_from"]).to_pylist()
+    found = [(row["subject"]["reference"], row["seq_from"]) for row in rows]
+    assert found == sorted(found)
+    assert shore.seen() == shore.replayed(1 << 62)
+
+
+def test_what_is_about_nobody_is_settled_too(shore: Shore) -> None:
+    shore.say(*({"resourceType": "Organization", "id": f"g{n}", "name": f"{n}"} for n in range(5)))
+    shore.say({"resourceType": "Procedure", "id": "p", "status": "completed"})
+    shore.build()
+    with writing(shore.database, shore.root) as writer:
+        assert compaction.settle(writer, "Organization", is_whole=True) == 5
+        assert compaction.settle(writer, "Procedure", is_whole=True) == 1
+    assert shore.seen() == shore.replayed(1 << 62)

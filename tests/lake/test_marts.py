@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.lake.conftest import Shore
+from tests.lake.conftest import NOW, Shore
 from tests.lake.test_omop import code, condition, person, ref, result, stay
 
 from careloom.fhir.outcome import OutcomeError
@@ -220,3 +221,56 @@ def test_what_is_known_at_a_time_equals_what_the_lake_shows_of_that_time(shore: 
                 "select id, value from known where as_of = ? order by all", [moment]
             ).fetchall()
             assert told == shore.ask('select id, valueQuantity.value from "Observation" order by all', moment)
+
+
+def test_what_is_known_is_a_replay_of_what_was_written_for_any_history(shore: Shore) -> None:
+    """Written, corrected, deleted, told again, linked and unlinked by lot; the oracle is a dict that is replayed."""
+    chance = random.Random(11)
+    log: list[tuple[datetime, str, Resource | None]] = []
+    shore.say(person(), person("p2"), person("p3"))
+    for _ in range(90):
+        whose, name = f"Patient/p{chance.randint(1, 3)}", f"{chance.randint(1, 5)}"
+        # Some are of the past, and some are still to come at times that are asked of.
+        at = (NOW + timedelta(seconds=chance.randint(-100, 100))).isoformat()
+        said: list[Resource] = [
+            condition(f"c{name}", code(name), onsetDateTime=at) | {"subject": ref(whose)},
+            result(f"o{name}", effectiveDateTime=at, valueString="x") | {"subject": ref(whose)},
+            LINKED | {"link": [{"target": ref(f"Patient/p{n}")} for n in chance.sample(range(1, 4), 2)]},
+        ]
+        one = chance.choice(said)
+        key = f"{one['resourceType']}/{one['id']}"
+        before = next((held for _, known_as, held in reversed(log) if known_as == key), None)
+        if before is not None and chance.random() < 0.3:
+            shore.delete(one["resourceType"], one["id"])
+            log.append((shore.now, key, None))
+        else:
+            shore.say(one)
+            log.append((shore.now, key, one))
+    shore.build()
+    anchors = [
+        (f"p{n}", NOW + timedelta(milliseconds=1000 * second + 500))
+        for n in (1, 2, 3)
+        for second in range(0, 95, 4)
+    ]
+    with events(shore.lake) as duck:
+        known(duck, anchors)
+        rows = duck.execute("select asked, as_of, kind || '/' || id from known").fetchall()
+    found: dict[tuple[str, datetime], set[str]] = {anchor: set() for anchor in anchors}
+    for asked_of, as_of, key in rows:
+        found[asked_of, as_of.astimezone(UTC)].add(key)
+    assert found == {anchor: _replayed(log, *anchor) for anchor in anchors}
+    assert sum(map(len, found.values())) == len(rows) > 100
+
+
+def _replayed(log: list[tuple[datetime, str, Resource | None]], asked_of: str, as_of: datetime) -> set[str]:
+    state = {key: held for at, key, held in log if at <= as_of}
+    linked = {each["target"]["reference"] for each in (state.get("Person/x") or {}).get("link", [])}
+    own = f"Patient/{asked_of}"
+    persons = linked if own in linked else {own}
+    return {
+        key
+        for key, held in state.items()
+        if held
+        and held.get("subject", {}).get("reference") in persons
+        and datetime.fromisoformat(held.get("onsetDateTime") or held["effectiveDateTime"]) <= as_of
+    }

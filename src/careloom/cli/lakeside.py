@@ -138,7 +138,7 @@ def compact(**options: Any) -> None:
     with opened(settings) as database, bar("Compacting") as moved, _writing(database, settings) as writer:
         for number, rtype in enumerate(writer.types):
             moved(number, len(writer.types))
-            rows += compaction.settle(writer, rtype)
+            rows += compaction.settle(writer, rtype, is_whole=True)
             fewer += compaction.gather(writer, rtype)
         moved(len(writer.types), None)
     click.echo(f"{rows:,} rows were rewritten with the ends of versions; {fewer} files are gone into others.")
