@@ -45,6 +45,8 @@ def session(*, cores: int = 2, memory: str = "2g") -> SparkSession:
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.session.timeZone": "UTC",
+        # Its own default, INT96, does not say that a time is an instant.
+        "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
         # A view with `repeat` is a query with a level for each level of the data.
         "spark.sql.analyzer.maxIterations": "1000",
         "spark.sql.optimizer.maxIterations": "1000",
