@@ -29,10 +29,11 @@ import zstandard
 from careloom.fhir.resource import dumps, loads
 from careloom.lake import engine, spark
 from careloom.lake.encoding import encodings
-from careloom.lake.parquet import FORMAT, sparse
+from careloom.lake.parquet import FORMAT
 from careloom.lake.reading import literal
-from careloom.lake.row import to_row, to_table
-from careloom.lake.schema import spark_ddl
+from careloom.lake.row import to_row
+from careloom.lake.schema import arrow_schema, spark_ddl
+from careloom.lake.sparse import sparse
 from careloom.lake.view.statement import Statement, compile_view
 from careloom.settings import settings_from
 
@@ -160,7 +161,7 @@ def laid(folder: Path, many: int) -> tuple[Path, int]:
     with (folder / "part.ndjson").open("wb") as lines:
         lines.writelines(dumps(each) + b"\n" for each in sample[:PYSOF])
     read = time.perf_counter()
-    table = sparse(to_table((to_row(each) for each in sample), "Observation"))
+    table = sparse([to_row(each) for each in sample], arrow_schema("Observation"))
     took = time.perf_counter() - read
     print(
         f"laying {len(sample):,} Observations into columns: {took:.1f} s (reading them: {read - started:.1f} s)"
