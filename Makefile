@@ -34,7 +34,7 @@ serve: .venv/run          ## start an empty careloom
 	@$(BIN)/careloom up
 
 test: .venv/dev           ## the tests
-	$(BIN)/python -m pytest -n 2 -m "not conformance"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not conformance"
 
 lint: .venv/dev
 	$(BIN)/ruff check .

@@ -88,9 +88,10 @@ def template(postgres_url: str, postgres_home: Path) -> str:
 
 
 @pytest.fixture
-def database(postgres_url: str, template: str) -> Iterator[Database]:
-    """A fresh database with every migration applied; gone after the test."""
-    yield from _fresh(postgres_url, template)
+def database(request: pytest.FixtureRequest, postgres_url: str, template: str) -> Iterator[Database]:
+    """A fresh database with every migration applied, and what is `served` with its accounts; gone after the test."""
+    is_served = "served" in request.fixturenames
+    yield from _fresh(postgres_url, request.getfixturevalue("peopled") if is_served else template)
 
 
 @pytest.fixture(scope="module")
@@ -99,10 +100,29 @@ def module_database(postgres_url: str, template: str) -> Iterator[Database]:
     yield from _fresh(postgres_url, template)
 
 
+@pytest.fixture(scope="session")
+def peopled(postgres_url: str, template: str) -> Iterator[str]:
+    """The name of a database that has the demo's accounts, too: their passwords are dear to hash, as they should be."""
+    from careloom.store.accounts import ensure_demo_accounts
+
+    name = f"{template}_peopled_{os.getpid()}"
+    with psycopg.connect(postgres_url, autocommit=True) as root:
+        root.execute(_copy(name, template))
+        database = Database(named(postgres_url, name))
+        ensure_demo_accounts(database)
+        database.close()
+    return name
+
+
+def _copy(name: str, template: str) -> bytes:
+    # Files are copied faster than they are written to a log that nobody will read.
+    return f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY'.encode()
+
+
 def _fresh(postgres_url: str, template: str) -> Iterator[Database]:
     name = f"test_{uuid.uuid4().hex}"
     with psycopg.connect(postgres_url, autocommit=True) as root:
-        root.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())
+        root.execute(_copy(name, template))
         fresh = Database(named(postgres_url, name))
         yield fresh
         fresh.close()
@@ -195,10 +215,6 @@ class Served:
 @pytest.fixture
 def served(database: Database, tmp_path: Path) -> Iterator[Served]:
     """The web server on a free port of loopback, in demo mode, with the demo's accounts and no clinical data."""
-    # Imported here, so that a slip in the upper rooms does not stop the tests of the lower ones.
-    from careloom.store.accounts import ensure_demo_accounts
-
-    ensure_demo_accounts(database)
     with serving(database, Settings(home=tmp_path, port=0, demo=True, time_zone="Europe/Berlin")) as opened:
         yield opened
 

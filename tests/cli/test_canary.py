@@ -20,6 +20,8 @@ from careloom.fhir.resource import dumps
 from careloom.store.postmaster import Place, living_postmaster, workers
 from careloom.verify.scratch import Careloom, database_of, run, scratch_home
 
+pytestmark = pytest.mark.conformance  # It brings up, breaks and stops a whole careloom: 20 s.
+
 FAMILY, GIVEN, NUMBER, STREET = "Zyxquorth", "Kanarvogela", "CNRY77123988", "Quetzalcoatlstrasse"
 PHONE, BORN = "5558675309", "1961-07-23"
 TELLTALE = re.compile(

@@ -69,8 +69,14 @@ def found(database: Database, text: str = "own=ada") -> list[str]:
     name, _, value = text.partition("=")
     with database.connection() as connection:
         read = Reader(connection, STATION)
-        page = read.search(read.asked("Patient", [(name, value), ("_count", "1000")], strict=True))
-        return sorted(one.id for one in page.matches)
+        ids: list[str] = []
+        cursor: str | None = ""
+        while cursor is not None:
+            asked = [(name, value), ("_count", "1000"), *([("_cursor", cursor)] if cursor else [])]
+            page = read.search(read.asked("Patient", asked, strict=True))
+            ids += [one.id for one in page.matches]
+            cursor = page.next
+        return sorted(ids)
 
 
 @pytest.mark.parametrize("kind", ["string", "token"])

@@ -15,7 +15,7 @@ HTML_BUDGET = 100 * 1024
 TABS = ("", "/timeline", "/vitals", "/results", "/identity")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.conformance)])
 def test_every_page_is_accessible_small_and_free_of_errors(
     visit: Callable[..., Any],
     story: Any,

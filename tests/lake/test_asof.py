@@ -28,7 +28,7 @@ def live(shore: Shore) -> list[int]:
 
 def test_as_of_a_transaction_equals_a_replay_to_it(shore: Shore) -> None:
     txs = live(shore)
-    for tx in [txs[0] - 1, *txs, txs[-1]]:
+    for tx in [txs[0] - 1, *txs[::3], txs[-1]]:
         assert shore.seen(tx) == shore.replayed(tx)
     assert shore.seen(txs[-1]) == shore.seen()
 

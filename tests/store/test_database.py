@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import psycopg
 import pytest
@@ -105,6 +106,16 @@ def test_a_listener_hears_what_is_notified_and_survives_its_connection(database:
         with database.autocommit() as connection:
             connection.execute("NOTIFY news, 'second'")
         assert [notice.payload for notice in listener.wait(5)] == ["second"]
+
+
+def test_a_listener_that_is_woken_waits_no_longer(database: Database) -> None:
+    with database.listen("news") as listener:
+        waker = threading.Timer(0.1, listener.wake)
+        waker.start()
+        began = time.monotonic()
+        assert listener.wait(30) == listener.wait(30) == []
+        assert time.monotonic() - began < 10
+    listener.wake()
 
 
 def test_a_database_that_is_not_there_is_one_sentence() -> None:

@@ -16,7 +16,7 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from importlib.resources import files
 from queue import Empty, SimpleQueue
-from time import sleep
+from time import monotonic, sleep
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -247,6 +247,7 @@ class Listener:
         self._url = url
         self._channels = channels
         self._connection: Connection | None = self._opened()
+        self._inside, self._outside = os.pipe()
 
     def wait(self, timeout_s: float) -> list[Notification]:
         """What was notified, as soon as there is something; empty after `timeout_s`.
@@ -256,16 +257,40 @@ class Listener:
         try:
             if self._connection is None:
                 self._connection = self._opened()
-            heard = self._connection.notifies(timeout=timeout_s, stop_after=1)
-            return [Notification(notice.channel, notice.payload) for notice in heard]
+            return self._heard(self._connection, monotonic() + timeout_s)
         except (psycopg.OperationalError, OutcomeError):
-            self.close()
+            self._hang_up()
             # A server that is away is not asked in a frenzy.
             sleep(min(timeout_s, _AWAY_WAIT_S))
             return []
 
+    def _heard(self, connection: Connection, until: float) -> list[Notification]:
+        # Not psycopg's own waiting, which nobody but the server ends.
+        watch = select.poll()
+        watch.register(connection.pgconn.socket, select.POLLIN)
+        watch.register(self._inside, select.POLLIN)
+        while ready := watch.poll(max(0.0, until - monotonic()) * 1000):
+            connection.pgconn.consume_input()
+            notices = iter(connection.pgconn.notifies, None)
+            heard = [Notification(one.relname.decode(), one.extra.decode()) for one in notices if one]
+            if heard or any(number == self._inside for number, _ in ready):
+                return heard
+        return []
+
+    def wake(self) -> None:
+        """Let `wait` return at once, now and from now on: for who is to stop. Called from another thread."""
+        with suppress(OSError):
+            os.write(self._outside, b".")
+
     def close(self) -> None:
         """Close the connection."""
+        self._hang_up()
+        inside, outside = self._inside, self._outside
+        self._inside = self._outside = -1
+        os.close(inside)
+        os.close(outside)
+
+    def _hang_up(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()

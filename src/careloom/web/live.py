@@ -83,6 +83,7 @@ class Live:
         self._streams: set[Stream] = set()
         self._guard = threading.Lock()
         self._is_over = threading.Event()
+        self._listener: Listener | None = None
         self._heard = time.monotonic()
         self._last_event = 0
         self.mark = 0
@@ -103,6 +104,8 @@ class Live:
     def stop(self) -> None:
         """End every stream, and the thread."""
         self.end_streams()
+        if self._listener is not None:
+            self._listener.wake()
         if self._thread.is_alive():
             self._thread.join(timeout=WAIT_S * 3)
 
@@ -145,8 +148,8 @@ class Live:
     def _listen(self) -> None:
         while not self._is_over.is_set():
             try:
-                with self._database.listen(feed.CHANNEL) as listener:
-                    self._hear(listener)
+                with self._database.listen(feed.CHANNEL) as self._listener:
+                    self._hear(self._listener)
             except OutcomeError as error:
                 log.warning("stream_listener_lost", reason=error.issues[0].code)
                 self._is_over.wait(WAIT_S)
