@@ -241,7 +241,7 @@ def serving(database: Database, settings: Settings, roads: Any = None) -> Iterat
     assert not thread.is_alive(), "the server did not stop"
 
 
-@pytest.fixture(name="serving")
+@pytest.fixture(name="serving", scope="session")
 def _serving() -> Any:
     """`serving(database, settings)`: a server of the test's own settings."""
     return serving

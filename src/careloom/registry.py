@@ -35,9 +35,11 @@ OPERATIONS: dict[str, str] = {
     "meta": "careloom.web.rest.operations.meta:meta",
     "meta-add": "careloom.web.rest.operations.meta_add:meta_add",
     "meta-delete": "careloom.web.rest.operations.meta_delete:meta_delete",
+    "run": "careloom.web.rest.operations.run:run",
     "versions": "careloom.web.rest.operations.versions:versions",
     "reindex-status": "careloom.web.rest.operations.reindex_status:reindex_status",
     "validate": "careloom.web.rest.operations.validate:validate",
+    "viewdefinition-run": "careloom.web.rest.operations.viewdefinition_run:viewdefinition_run",
 }
 """Operation of FHIR REST -> `f(call) -> Response`; its module says in OPERATION where it may be called."""
 

@@ -116,3 +116,25 @@ def test_a_statement_is_answered_with_values_by_name_and_one_that_writes_is_refu
     assert run("sql", asked, "-p", "which=male").output.split() == ["id", "b"]
     assert '"rows":[["b"]]' in run("sql", asked, "-p", "which=male", "--format", "json").output
     assert isinstance(run("sql", "drop table Patient").exception, OutcomeError)
+
+
+def test_a_view_of_the_store_is_run_by_its_name_and_an_unknown_one_names_those_that_there_are(
+    run: Run, database: Database
+) -> None:
+    columns = [{"name": "id", "path": "getResourceKey()"}, {"name": "sex", "path": "gender"}]
+    view = {
+        "resourceType": "ViewDefinition",
+        "id": "v",
+        "name": "sexes",
+        "status": "active",
+        "resource": "Patient",
+    }
+    say(database, "a", "b")
+    with database.connection() as connection:
+        commit(connection, [Write({**view, "select": [{"column": columns}]})], Origin(NOW, "ehr"))
+    run("build")
+    assert run("run", "sexes").output.splitlines() == ["id,sex", "a,female", "b,female"]
+    assert run("run", "sexes", "--since", "2026-03-02").output.splitlines() == ["id,sex"]
+    assert '"name":"sexes"' in run("views", "sexes").output
+    assert run("run", "condition", "--format", "json").output.split() == ["[", "]"]
+    assert "observation_coding" in str(run("run", "elephant").exception)

@@ -5,22 +5,25 @@ Room: cli. The engines of analysis are imported when a command runs: they cost h
 
 from __future__ import annotations
 
-import csv
 import sys
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from careloom.cli import options as shared
 from careloom.cli.lakeside import lake
+from careloom.cli.opened import opened
 from careloom.fhir.outcome import Issue, OutcomeError, Severity
 from careloom.fhir.resource import dumps, loads
-from careloom.settings import lake_root, settings_from
+from careloom.lake.order import Form, Wanted
+from careloom.settings import Settings, lake_root, settings_from
+from careloom.store.actor import STATION
 
 if TYPE_CHECKING:
-    from careloom.lake.engine import Connection, Format
+    from careloom.lake.engine import Connection
     from careloom.lake.view.statement import Statement
 
 _NOT_ALL = 2
@@ -36,77 +39,111 @@ _NOT_ALL = 2
     help="NDJSON, Bundles, or a folder of them.",
 )
 @click.option(
-    "--format", "form", type=click.Choice(["csv", "ndjson", "parquet"]), default="csv", show_default=True
+    "--format",
+    "form",
+    type=click.Choice(["csv", "ndjson", "json", "parquet"]),
+    default="csv",
+    show_default=True,
 )
 @click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), help="A file instead of the terminal."
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="A file instead of standard output."
 )
+@click.option("--limit", type=click.IntRange(min=0), help="The most rows.")
+@click.option(
+    "--since", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]), help="UTC."
+)
+@click.option("--no-header", is_flag=True, help="CSV without its first line.")
 @click.option(
     "--sql", "only_sql", type=click.Choice(["duckdb", "spark"]), help="Print the SQL of an engine, and stop."
 )
 @shared.home
-def run(
-    view: str, *, source: Path | None, form: Format, out: Path | None, only_sql: Any, **options: Any
-) -> None:
-    """Run a ViewDefinition of SQL on FHIR: a JSON file, or the name of a view that comes with careloom.
+def run(view: str, *, source: Path | None, out: Path | None, only_sql: Any, **options: Any) -> None:
+    """Run a ViewDefinition of SQL on FHIR: a JSON file, a view that comes with careloom, or one of the store.
 
-    Rows come from the lake, or with --from from files.
+    VIEW is a file, a name, a url, or the id of a ViewDefinition. Rows come from the lake, or with --from from files.
+    The same as the operation $run of /fhir, with all rows.
 
     \b
     careloom lake run patient
     careloom lake run last_hba1c.json --format parquet --out hba1c.parquet
-    careloom lake run observation --from exported/ --format ndjson
+    careloom lake run observation --from exported/ --format ndjson --limit 10
     careloom lake run observation --sql spark
     """
     from careloom.lake.lake import Lake
     from careloom.lake.view.statement import compile_view
 
-    statement = compile_view(_definition(view))
+    wanted = _wanted(options)
+    settings = settings_from(**options)
+    statement = compile_view(_definition(view, settings))
     for issue in statement.warnings:
         _say(issue)
     if only_sql:
         click.echo(statement.sql(only_sql))
         return
-    if form == "parquet" and out is None:
-        raise OutcomeError(Issue("required", "Parquet goes to a file: say --out FILE."))
-    if source is None:
-        lake_of_site = Lake(lake_root(settings_from(**options)))
-        with lake_of_site.connection(types=[statement.resource]) as connection:
-            _deliver(connection, statement, "", form, out)
+    if source is not None:
+        if wanted.since:
+            raise OutcomeError(
+                Issue("not-supported", "--since chooses from the lake: files do not say when.")
+            )
+        _run_on_files(statement, source, wanted, out)
         return
-    _run_on_files(statement, source, form, out)
+    found = Lake(lake_root(settings))
+    with found.connection(types=[statement.resource], may_lack=True) as connection:
+        _deliver(connection, statement, "", wanted, out)
+
+
+def _wanted(options: dict[str, Any]) -> Wanted:
+    form: Form = options.pop("form")
+    since: datetime | None = options.pop("since")
+    is_bare = options.pop("no_header")
+    return Wanted(form, not is_bare, options.pop("limit"), since and since.replace(tzinfo=UTC))
 
 
 @lake.command()
-def views() -> None:
-    """List the views that come with careloom: name, type, columns.
+@click.argument("name", default="")
+@shared.home
+def views(name: str, **options: Any) -> None:
+    """List the views that come with careloom: name, type, columns; or print the definition of the view NAME as JSON.
 
     \b
     careloom lake views
+    careloom lake views patient > my_patient.json
     """
     from careloom.lake.ready import ready_view, ready_views
     from careloom.lake.view.statement import compile_view
 
-    for name in ready_views():
-        statement = compile_view(ready_view(name))
-        click.echo(f"{name}  ({statement.resource}): {', '.join(statement.columns)}")
+    if name:
+        click.echo(dumps(_definition(name, settings_from(**options))))
+        return
+    for one in ready_views():
+        statement = compile_view(ready_view(one))
+        click.echo(f"{one}  ({statement.resource}): {', '.join(statement.columns)}")
 
 
-def _definition(view: str) -> Any:
+def _definition(view: str, settings: Settings) -> Any:
     from careloom.lake.ready import ready_view, ready_views
 
     if view in ready_views():
         return ready_view(view)
     path = Path(view)
-    if not path.is_file():
-        names = ", ".join(ready_views())
-        raise OutcomeError(
-            Issue("not-found", f"There is no file {view}, and no view of that name; there are: {names}.")
-        )
-    return loads(path.read_bytes())
+    if path.is_file():
+        return loads(path.read_bytes())
+    return _of_store(view, settings)
 
 
-def _run_on_files(statement: Statement, source: Path, form: Format, out: Path | None) -> None:
+def _of_store(view: str, settings: Settings) -> Any:
+    from careloom.lake.known import all_views, view_of
+
+    with opened(settings) as database, database.connection() as connection:
+        try:
+            return view_of(connection, STATION, view).definition
+        except OutcomeError:
+            names = ", ".join(sorted(all_views(connection, STATION)))
+    text = f"There is no file {view}, and no view of that name; there are: {names}."
+    raise OutcomeError(Issue("not-found", text))
+
+
+def _run_on_files(statement: Statement, source: Path, wanted: Wanted, out: Path | None) -> None:
     from careloom.lake.engine import connect
     from careloom.lake.files import typed
     from careloom.lake.reading import literal
@@ -114,7 +151,7 @@ def _run_on_files(statement: Statement, source: Path, form: Format, out: Path | 
     with tempfile.TemporaryDirectory(prefix="careloom-") as folder:
         found = typed(source, statement.resource, Path(folder) / "table.parquet")
         with connect(spill=Path(folder)) as connection:
-            _deliver(connection, statement, f"read_parquet({literal(found.path)})", form, out)
+            _deliver(connection, statement, f"read_parquet({literal(found.path)})", wanted, out)
     if found.unread:
         some = ", ".join(found.unread[:5])
         click.echo(f"careloom: {len(found.unread)} could not be read and were left out: {some}.", err=True)
@@ -122,23 +159,21 @@ def _run_on_files(statement: Statement, source: Path, form: Format, out: Path | 
 
 
 def _deliver(
-    connection: Connection, statement: Statement, source: str, form: Format, out: Path | None
+    connection: Connection, statement: Statement, source: str, wanted: Wanted, out: Path | None
 ) -> None:
-    from careloom.lake import engine
+    from careloom.lake.stream import piped, streamed
 
-    if out is not None:
-        rows = engine.write(connection, statement, out, form, source)
-        click.echo(f"{rows:,} rows are in {out}.", err=True)
-        return
-    if form == "csv":
-        lines = csv.writer(sys.stdout, lineterminator="\n")
-        lines.writerow(statement.columns)
-        for rows in engine.texts(connection, statement, source):
-            lines.writerows(rows)
-        return
-    for batch in engine.batches(connection, statement, source):
-        for row in cast("list[dict[str, Any]]", batch.to_pylist()):
-            click.echo(dumps(row))
+    # Several threads would hold what they made until it is its turn.
+    connection.execute("set threads = 1")
+    with piped() as pipe:
+        pieces = streamed(connection, statement, wanted, pipe, source)
+        if out is None:
+            for piece in pieces:
+                sys.stdout.buffer.write(piece)
+            return
+        with out.open("wb") as file:
+            file.writelines(pieces)
+        click.echo(f"{pipe.rows:,} rows are in {out}.", err=True)
 
 
 def _say(issue: Issue) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -56,17 +56,6 @@ def run(connection: Connection, statement: Statement, source: str | pa.Table = "
         return [dict(zip(statement.columns, row, strict=True)) for row in cursor.fetchall()]
 
 
-def batches(
-    connection: Connection,
-    statement: Statement,
-    source: str | pa.Table = "",
-    rows: int = 50_000,
-) -> Iterator[pa.RecordBatch]:
-    """The rows of a view in batches; no more than a few are in memory."""
-    with _asked(connection, statement, source) as sql, outcomes():
-        yield from connection.sql(sql).to_arrow_reader(rows)
-
-
 def write(
     connection: Connection,
     statement: Statement,
@@ -79,19 +68,6 @@ def write(
         cells = as_texts(statement, sql) if form == "csv" else sql
         found = connection.execute(f"COPY ({cells}) TO {literal(path)} ({_COPY[form]})").fetchone()
     return int(found[0]) if found else 0
-
-
-def texts(
-    connection: Connection,
-    statement: Statement,
-    source: str | pa.Table = "",
-    rows: int = 10_000,
-) -> Iterator[list[tuple[str | None, ...]]]:
-    """The rows of a view as the texts that CSV has, some at a time."""
-    with _asked(connection, statement, source) as sql, outcomes():
-        cursor = connection.execute(as_texts(statement, sql))
-        while some := cursor.fetchmany(rows):
-            yield some
 
 
 def as_texts(statement: Statement, sql: str) -> str:
@@ -128,8 +104,16 @@ def outcomes() -> Generator[None]:
         raise outcome_of(str(error), type(error).__name__) from None
 
 
+_COSTLY = {
+    "OutOfMemoryException": "The view needs more memory than it may have.",
+    "InterruptException": "The view took longer than it may: narrow it, or ask for less.",
+}
+
+
 def outcome_of(message: str, kind: str) -> OutcomeError:
     """What an engine says, without values of rows."""
+    if kind in _COSTLY:
+        return OutcomeError(Issue("too-costly", _COSTLY[kind]))
     complaint = re.search(re.escape(MARK) + r"([^\n]*)", message)
     if complaint is None:
         return OutcomeError(Issue("processing", f"The query stopped: {kind}."))

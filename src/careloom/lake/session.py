@@ -5,13 +5,14 @@ Room: lake. May import: duckdb. https://duckdb.org/docs/stable/configuration/ove
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from careloom.fhir.outcome import Issue, OutcomeError
+from careloom.lake.reading import literal
 
 SCRATCH = "_scratch"
 """Where DuckDB spills what does not fit its memory: beside the tables, for it is patients' data as they are."""
@@ -35,6 +36,19 @@ def opened(
     if threads:
         config["threads"] = str(threads)
     return duckdb.connect(config=config)
+
+
+def seal(
+    duck: duckdb.DuckDBPyConnection, root: Path | None, paths: Iterable[object], spill: str = "2GB"
+) -> None:
+    """Close all to it but these files; there is no way back, in any SQL. It spills beside the lake of `root`, if there is one."""
+    if root is not None:
+        duck.execute(f"set temp_directory = {literal(root / SCRATCH)}")
+        duck.execute(f"set max_temp_directory_size = '{spill}'")
+    duck.execute("set allow_community_extensions = false")
+    duck.execute(f"set allowed_paths = [{', '.join(map(literal, paths))}]")
+    duck.execute("set enable_external_access = false")
+    duck.execute("set lock_configuration = true")
 
 
 def rows(duck: duckdb.DuckDBPyConnection, sql: str, count: int = 10_000) -> Iterator[tuple[Any, ...]]:

@@ -101,11 +101,11 @@ def negotiated(answer: Handler, call: Call) -> Response:
             text = "Ask for application/fhir+json or application/fhir+xml (FHIR 4.0), by Accept or _format."
             return outcome([Issue("not-supported", text)], 406)
         form = found
-        taken = _taken(call)
-        if taken is None:
+        spoken = taken(call)
+        if spoken is None:
             text = "Send application/fhir+json or application/fhir+xml; a PATCH may be application/json-patch+json."
             return in_form(outcome([Issue("not-supported", text)], 415), form)
-        return in_form(answer(taken), form)
+        return in_form(answer(spoken), form)
     except OutcomeError as error:
         noted(error, f"{answer.__module__}.{answer.__qualname__}")
         return in_form(outcome(error.issues), replace(form, summary="", elements=()))
@@ -210,7 +210,7 @@ def _weight(media: str) -> float:
     return 1.0
 
 
-def _taken(call: Call) -> Call | None:
+def taken(call: Call) -> Call | None:
     """The call with its body as JSON; None if the body's type is not ours."""
     if not call.body:
         return call

@@ -36,6 +36,8 @@ class Operation:
     """As of a Road: the body may be of any size."""
     definition: str = ""
     """Its canonical address; empty: that of the R4 operation `Resource-name`."""
+    speaks: Literal["fhir", "outcome"] = "fhir"
+    """`outcome`: what it answers is no resource, and in which form it comes is its own affair."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ class Parameters:
     values: Mapping[str, list[Any]] = field(default_factory=dict[str, list[Any]])
     resource: Resource | None = None
     """A bare resource in the body, or the one of the parameter `resource`."""
+    resources: Mapping[str, list[Resource]] = field(default_factory=dict[str, list[Resource]])
+    """The parameters that are resources."""
 
     def text(self, name: str, default: str = "") -> str:
         """The first value of a parameter as text."""
@@ -76,7 +80,7 @@ def operation_roads() -> Iterator[Road]:
                 right=one.right,
                 answer=load(OPERATIONS[name]),
                 methods=one.methods,
-                speaks="fhir",
+                speaks=one.speaks,
                 before=one.before,
             )
 
@@ -98,15 +102,15 @@ def parameters_of(call: Call) -> Parameters:
         raise OutcomeError(
             Issue("structure", "A parameter is an object with a name.", "Parameters.parameter")
         )
-    resource: Resource | None = None
+    resources: dict[str, list[Resource]] = {}
     for one in given:
-        if one.get("name") == "resource" and isinstance(one.get("resource"), dict):
-            resource = one["resource"]
+        if isinstance(one.get("resource"), dict):
+            resources.setdefault(str(one.get("name", "")), []).append(one["resource"])
         values.setdefault(str(one.get("name", "")), []).extend(
             v for k, v in one.items() if k.startswith("value")
         )
     refuse_nul(*(one for several in values.values() for one in several if isinstance(one, str)))
-    return Parameters(values, resource)
+    return Parameters(values, next(reversed(resources.get("resource", [])), None), resources)
 
 
 def paths_of(name: str) -> Iterator[str]:
