@@ -9,7 +9,7 @@ import pytest
 
 from careloom import registry
 
-SHAPES = {"MAPPERS": 2, "STATIONS": 2, "TIMERS": 2, "OPERATIONS": 1, "JOBS": 4, "CHECKS": 1}
+SHAPES = {"MAPPERS": 2, "STATIONS": 2, "TIMERS": 2, "OPERATIONS": 1, "JOBS": 4, "STEPS": 1, "CHECKS": 1}
 LINES = [(table, name, target) for table in SHAPES for name, target in getattr(registry, table).items()]
 
 

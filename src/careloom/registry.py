@@ -51,6 +51,14 @@ JOBS: dict[str, str] = {
 }
 """Kind of job -> `f(connection, settings, job, now) -> Step`: one bounded step of work, in one transaction."""
 
+STEPS: dict[str, str] = {
+    "lake": "careloom.flow.steps.tables:step",
+    "views": "careloom.flow.steps.files:views",
+    "marts": "careloom.flow.steps.files:made_marts",
+    "omop": "careloom.flow.steps.omop:step",
+}
+"""Step of the pipeline that is run -> `f(work) -> Made`; each after those that it is made of."""
+
 CHECKS: dict[str, str] = {
     "bulk": "careloom.verify.bulk:check",
     "rest-checklist": "careloom.verify.rest_checklist:check",

@@ -71,6 +71,8 @@ class Settings:
     """How often the lake asks the store for what is new, in seconds."""
     lake_flow_s: float = 5.0
     """While much comes the lake takes it so often, in seconds: fewer and larger batches cost less."""
+    lake_aside_share: float = 0.01
+    """The part of all versions that may be set aside before a build of the lake counts as failed."""
     omop_vocabulary: str = ""
     """Folder of an unpacked vocabulary download from Athena, by which codes become concepts; empty: concepts are 0."""
     log_level: str = "info"
@@ -139,6 +141,8 @@ def mistakes(settings: Settings) -> list[str]:
         found.append("CARELOOM_LAKE_EVERY_S must be a number of seconds above 0.")
     if settings.lake_flow_s < 0:
         found.append("CARELOOM_LAKE_FLOW_S must be a number of seconds.")
+    if not 0 <= settings.lake_aside_share <= 1:
+        found.append("CARELOOM_LAKE_ASIDE_SHARE must be a part from 0 to 1.")
     if settings.verify_rows < 1:
         found.append("CARELOOM_VERIFY_ROWS must be a number of resources above 0.")
     if settings.workers < 0:

@@ -14,6 +14,7 @@ from careloom.cli.checks import verify
 from careloom.cli.exchange import load, send
 from careloom.cli.omop import omop
 from careloom.cli.people import account, token
+from careloom.cli.pipeline import BUSY, pipeline
 from careloom.cli.reindexing import reindex
 from careloom.cli.running import demo, stop, up
 from careloom.cli.safekeeping import backup, doctor, restore
@@ -34,6 +35,7 @@ def careloom() -> None:
     careloom demo          the same with a synthetic hospital that is alive
     careloom load PATH...  take in bundles, NDJSON, HL7 files and archives
     careloom lake          typed tables of everything, for SQL
+    careloom pipeline      run a step of what is made of it, see how all stand
     careloom verify        measure every claim again
     """
     configure("warning")
@@ -52,6 +54,7 @@ for command in (
     restore,
     reindex,
     lake,
+    pipeline,
     account,
     token,
     worker,
@@ -72,7 +75,11 @@ def main() -> None:
         sys.exit(error.exit_code)
     except (OutcomeError, WrongSetting) as error:
         click.echo(f"careloom: {error}", err=True)
-        sys.exit(1)
+        sys.exit(BUSY if isinstance(error, OutcomeError) and _is_busy(error) else 1)
     except Exception as error:  # noqa: BLE001 - the words of an error that nobody foresaw may quote a patient's row
         click.echo(f"careloom: This should not have happened: {place_of(error)}. Please report it.", err=True)
         sys.exit(1)
+
+
+def _is_busy(error: OutcomeError) -> bool:
+    return any(issue.code in {"lock-error", "throttled"} for issue in error.issues)

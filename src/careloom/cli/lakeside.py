@@ -23,7 +23,6 @@ from careloom.cli.opened import opened
 from careloom.cli.preflight import refuse_mistakes
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.settings import Settings, lake_root, settings_from
-from careloom.store import feed
 from careloom.store.actor import STATION
 from careloom.store.blobs import Blobs
 from careloom.store.database import Database
@@ -59,35 +58,29 @@ def lake() -> None:
 
 @lake.command()
 @click.option(
-    "--fresh", "is_fresh", is_flag=True, help="Throw the tables away first, and read everything again."
+    "--fresh",
+    "--backfill",
+    "is_fresh",
+    is_flag=True,
+    help="Throw the tables away first, and read everything again.",
 )
+@click.option("--json", "is_json", is_flag=True, help="Tell the result as one JSON object.")
 @shared.home
-def build(*, is_fresh: bool, **options: Any) -> None:
+def build(*, is_fresh: bool, is_json: bool, **options: Any) -> None:
     """Bring the lake up to the store. After an interruption, however rude, run the same command again.
+
+    It is the step `lake` of `careloom pipeline run`, and is recorded as such.
 
     \b
     careloom lake build
     careloom lake build --fresh
     """
-    from careloom.lake import compaction
+    from careloom.cli.pipeline import ran
 
     settings = settings_of(options)
-    done = 0
-    with (
-        opened(settings) as database,
-        bar("Feeding the lake") as moved,
-        _writing(database, settings, is_fresh=is_fresh) as writer,
-    ):
-        with database.connection() as connection:
-            moved(0, feed.ahead(connection, writer.published.cursor))
-        for rtype in writer.types:
-            compaction.relay(writer, rtype)
-        while told := writer.step():
-            done += told
-            moved(done, None)
-        for rtype in writer.types:
-            compaction.gather(writer, rtype)
-    click.echo(f"{done:,} versions came; the lake is in {lake_root(settings)}.")
+    made = ran(settings, "lake", {"is_backfill": is_fresh, "wait_s": WAIT_S}, is_json=is_json)
+    if not is_json:
+        click.echo(f"{made.rows:,} versions came; the lake is in {lake_root(settings)}.")
 
 
 @lake.command()
@@ -291,10 +284,18 @@ def _when(text: str, settings: Settings) -> int | datetime | None:
         return None
     if text.isdecimal():
         return int(text)
+    return instant_of(text, settings)
+
+
+def instant_of(text: str, settings: Settings) -> datetime:
+    """A time that was typed; without an offset it is of the setting time_zone. Raises OutcomeError(invalid)."""
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
         raise OutcomeError(
-            Issue("invalid", "WHEN is a time such as 2026-03-01T12:00, a number of a transaction, or now.")
+            Issue(
+                "invalid",
+                "WHEN is a time such as 2026-03-01T12:00, a number of a transaction, or now; --since is a time.",
+            )
         ) from None
     return found if found.tzinfo else found.replace(tzinfo=ZoneInfo(settings.time_zone))

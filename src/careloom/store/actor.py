@@ -22,9 +22,19 @@ ROLES: dict[str, frozenset[str]] = {
     "nurse": frozenset({"clinical.read", "task.write", "event.read", "page"}),
     "physician": frozenset({"clinical.read", "clinical.write", "task.write", "event.read", "page", "sql"}),
     "integration": frozenset(
-        {"event.read", "event.write", "event.drive", "clinical.read", "clinical.write", "bulk", "page", "sql"}
+        {
+            "event.read",
+            "event.write",
+            "event.drive",
+            "clinical.read",
+            "clinical.write",
+            "bulk",
+            "page",
+            "sql",
+            "pipeline.drive",
+        }
     ),
-    "admin": frozenset({"account.write", "system.read", "audit.read", "page"}),
+    "admin": frozenset({"account.write", "system.read", "audit.read", "page", "pipeline.drive"}),
     "source": frozenset({"event.write", "clinical.read", "clinical.write", "bulk"}),
     "station": frozenset({"clinical.read", "clinical.write", "task.write", "event.read", "sql"}),
 }

@@ -47,3 +47,8 @@ def asides(connection: Connection, limit: int = 100, station: str = "") -> list[
         [station, limit],
     ).fetchall()
     return [Aside(*row) for row in rows]
+
+
+def counts(connection: Connection) -> dict[str, int]:
+    """How much each station has set aside."""
+    return dict(connection.execute("select station, count(*) from set_aside group by station").fetchall())

@@ -34,6 +34,19 @@ select destination, count(*) filter (where status = 'waiting'), count(*) filter 
 from outbox where status in ('waiting', 'refused') group by destination order by destination"""
 
 
+# Of all destinations that ever had a parcel; the answer to the last try of what waits says what is wrong.
+STATES = """
+select d.destination, d.delivered, d.waiting, d.refused, d.oldest, coalesce(f.attempts, 0), coalesce(f.answer, '')
+from (
+  select destination, count(*) filter (where status = 'delivered') as delivered,
+    count(*) filter (where status = 'waiting') as waiting, count(*) filter (where status = 'refused') as refused,
+    min(posted) filter (where status = 'waiting') as oldest
+  from outbox group by destination) d
+left join lateral (
+  select attempts, answer from outbox where destination = d.destination and status = 'waiting' order by id limit 1) f
+on true order by d.destination"""
+
+
 @dataclass(frozen=True, slots=True)
 class Parcel:
     """One Event that one destination is to have."""
@@ -53,6 +66,32 @@ class Queue:
     refused: int
     oldest: datetime | None
     """When the first of those that wait was posted."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """All that one destination was ever to have."""
+
+    destination: str
+    delivered: int
+    waiting: int
+    refused: int
+    oldest: datetime | None
+    """When the first of those that wait was posted."""
+    attempts: int
+    """How often the first of those that wait was tried in vain."""
+    trouble: str
+    """The answer to the last of these tries, or why there was none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """One Event that a destination would not have."""
+
+    destination: str
+    event_id: int
+    answer: str
+    tried: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +133,17 @@ def again(connection: Connection, event_id: int) -> int:
 def queues(connection: Connection) -> list[Queue]:
     """The destinations for which something waits or was refused."""
     return [Queue(*row) for row in connection.execute(STATE)]
+
+
+def states(connection: Connection) -> list[State]:
+    """Every destination that ever had something to receive."""
+    return [State(*row) for row in connection.execute(STATES)]
+
+
+def refused(connection: Connection, limit: int) -> list[Refused]:
+    """What was refused, the newest first."""
+    sql = "select destination, event_id, answer, tried from outbox where status = 'refused' order by id desc limit %s"
+    return [Refused(*row) for row in connection.execute(sql, [limit])]
 
 
 def deliveries(connection: Connection, event_id: int) -> list[Delivery]:

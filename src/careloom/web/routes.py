@@ -14,6 +14,7 @@ from careloom.web.pages import (
     message,
     messages,
     patients,
+    pipelines,
     resource,
     results,
     sql,
@@ -46,4 +47,5 @@ ROADS: tuple[Road, ...] = (
     *sql.ROADS,
     *resource.ROADS,
     *health.ROADS,
+    *pipelines.ROADS,
 )
