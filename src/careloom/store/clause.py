@@ -5,7 +5,8 @@ Room: store. Touches: the table res. Standard: https://hl7.org/fhir/R4/search.ht
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -14,12 +15,13 @@ from careloom.fhir.matching import matches
 from careloom.fhir.resource import Resource
 from careloom.fhir.searchparam import SearchParameter, parameters
 from careloom.store.canonical import addresses_of, by_canonical, canonicals_in, is_canonical, means
+from careloom.store.chain import Far, Way, is_referred_to, refers
 from careloom.store.condition import Condition, all_of, any_of, equals, negated, overlaps
-from careloom.store.criterion import criterion_condition, hot_codes, needs_check, with_hot_code
+from careloom.store.criterion import by_hot_code, criterion_condition, hot_codes, needs_check, of_hot_code
 from careloom.store.expansion import expanded, listed
 from careloom.store.hashes import hash64, salt
-from careloom.store.look import Look, chunks
-from careloom.store.resource_type import columns_of, number_of
+from careloom.store.look import Look, chunks, never
+from careloom.store.resource_type import number_of
 from careloom.store.stored import FIELDS, Stored, stored_of
 from careloom.store.unit import in_all_units
 from careloom.store.visible import visible
@@ -91,18 +93,9 @@ def passed(look: Look, rtype: str, sieve: Sieve) -> Iterator[Stored]:
 
 
 def _chain(look: Look, parameter: SearchParameter, branch: tuple[str, Clause], row: str) -> Condition:
-    """The row refers to a resource of the branch's type that meets its clause.
-
-    The keys of those are gathered first, and an index then finds who refers to them.
-    """
+    """The row refers to a resource of the branch's type that meets its clause."""
     rtype, clause = branch
-    inner = f"{row}c"
-    seen = _seen(look, rtype, clause, inner)
-    if rtype == "Patient" and parameter.id in columns_of(parameter.rtype).single_patients:
-        keys = _selected(f"{inner}.key", inner, seen)
-        return Condition(f"{row}.pat in ({keys.sql})", keys.values)
-    entries = _selected(f"{inner}.key # '{salt(parameter.id)}'::bigint", inner, seen)
-    return Condition(f"{row}.ix && array({entries.sql})", entries.values)
+    return refers(look, parameter, _far(look, rtype, clause, f"{row}c"), row)
 
 
 def _by_url(look: Look, rtype: str, chain: Chain, row: str) -> list[Condition]:
@@ -125,37 +118,31 @@ def _by_url(look: Look, rtype: str, chain: Chain, row: str) -> list[Condition]:
 
 
 def _has(look: Look, rtype: str, clause: Has, row: str) -> Condition:
-    """A resource of another type refers to the row and meets a clause: the keys it refers to are its `ix`, unsalted."""
-    inner = f"{row}c"
-    seen = _seen(look, clause.rtype, clause.clause, inner)
-    parameter = clause.parameter.id
-    # One list of keys, so that the index on keys is walked by it; two joined by `or` would be a look at every row.
-    columns = columns_of(clause.rtype)
-    keys: list[Condition] = []
-    if rtype != "Patient" or parameter not in columns.sole_patients:
-        keys.append(_selected(f"unnest({inner}.ix) # '{salt(parameter)}'::bigint", inner, seen))
-    if parameter in columns.single_patients and rtype in {"Patient", "Resource"}:
-        keys.append(_selected(f"{inner}.pat", inner, seen))
-    found = [_all_of_them(f"{row}.key", keys)]
+    """A resource of another type refers to the row and meets a clause."""
+    far = _far(look, clause.rtype, clause.clause, f"{row}c")
+    found = [is_referred_to(look, rtype, clause.parameter, far, row)]
     if is_canonical(clause.parameter) and "url" in parameters(rtype):
         sources = passed(look, clause.rtype, sieve_of(look, clause.rtype, clause.clause))
         found.append(by_canonical(rtype, canonicals_in(sources, clause.parameter), row))
     return any_of(found)
 
 
-def _seen(look: Look, rtype: str, clause: Clause, row: str) -> Condition:
-    """The condition on the rows of a type that meet a clause and that the actor may see."""
+def _far(look: Look, rtype: str, clause: Clause, row: str) -> Far:
+    """The rows of a type that meet a clause and that the actor may see."""
+    seen = all_of([Condition(f"not {row}.is_deleted"), visible(look.actor, row)])
     hot = hot_codes(rtype, clause) if isinstance(clause, Criterion) else []
-    one = with_hot_code(hot, row) if hot else condition_of(look, rtype, clause, row)
-    of_type = Condition(f"{row}.rtype = %s and not {row}.is_deleted", (number_of(rtype),))
-    return all_of([of_type, visible(look.actor, row), one])
+    if hot:
+        first, second = zip(by_hot_code(hot, row), of_hot_code(hot, row), strict=True)
+        return Far(rtype, row, seen, (Way(*first, is_of_patient=True), Way(*second)))
+    probe = condition_of(replace(look, is_narrow=never), rtype, clause, row)
+    drive = condition_of(replace(look, is_narrow=never, is_whole=True), rtype, clause, row)
+    return Far(rtype, row, seen, (Way(drive, probe, is_common=_is_of_many(clause)),))
 
 
-def _selected(what: str, row: str, condition: Condition) -> Condition:
-    """A select over rows that meet the condition."""
-    return Condition(f"select {what} from res {row} where {condition.sql}", condition.values)
-
-
-def _all_of_them(column: str, selects: Sequence[Condition]) -> Condition:
-    values = tuple(value for one in selects for value in one.values)
-    return Condition(f"{column} in ({' union all '.join(one.sql for one in selects)})", values)
+def _is_of_many(clause: Clause) -> bool:
+    """Whether it asks for a code, of which there are a few and many resources with each; identifiers are the others'."""
+    return (
+        isinstance(clause, Criterion)
+        and clause.parameter.type == "token"
+        and clause.parameter.code not in {"identifier", "_id"}
+    )

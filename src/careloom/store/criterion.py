@@ -96,8 +96,15 @@ def by_hot_code(codes: Sequence[int], row: str = "r") -> list[Condition]:
     return [equals(f"{row}.code", codes), Condition(sql, second.values)]
 
 
-def with_hot_code(codes: Sequence[int], row: str) -> Condition:
-    """Both ways as one condition, for a row that something else may lead to better than the code.
+def of_hot_code(codes: Sequence[int], row: str) -> list[Condition]:
+    """The same ways for a row to which something else has led."""
+    second = equals("s.code", codes)
+    sql = f"exists (select from s_second s where s.rid = {row}.rid and {second.sql})"
+    return [equals(f"{row}.code", codes), Condition(sql, second.values)]
+
+
+def _with_hot_code(codes: Sequence[int], row: str) -> Condition:
+    """Both ways as one condition.
 
     The array is made before the rows are looked at, so that either of two indexes, or none of them, can be taken.
     """
@@ -209,7 +216,7 @@ def _tokens(
             raise _unsupported(parameter, "")
     conditions = [overlaps(f"{row}.ix", entries)] if entries else []
     if hot:
-        conditions += by_hot_code(hot, row)
+        conditions.append(_with_hot_code(hot, row))
     return any_of([*conditions, *any_value])
 
 

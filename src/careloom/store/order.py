@@ -94,6 +94,13 @@ def is_indexed(sort: Sort) -> bool:
     return sort.parameter.type in _TABLES or sort.parameter.code in OF_THE_ROW
 
 
+def is_walked(rtype: str, sort: tuple[Sort, ...]) -> bool:
+    """Whether an index has the rows of a type in this order (of the first key), so that a page can be cut off."""
+    return rtype != "Resource" and (
+        not sort or _is_hot(rtype, sort[0]) or sort[0].parameter.code == "_lastUpdated"
+    )
+
+
 def is_split(rtype: str, sort: tuple[Sort, ...]) -> bool:
     """Whether undated rows, which an index holds before all others, must be asked for apart to come last."""
     first = sort[0] if sort else None

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import cache, partial
 from typing import NamedTuple
 
 import psycopg
@@ -20,18 +23,21 @@ from careloom.store.clause import sieve_of
 from careloom.store.condition import Condition, all_of, negated
 from careloom.store.criterion import by_hot_code, hot_codes
 from careloom.store.database import Connection
+from careloom.store.fetch import fetch
 from careloom.store.include import included
-from careloom.store.look import TIME_LIMIT_S, Look
-from careloom.store.order import is_indexed, is_split
-from careloom.store.place import LAST, START, following, place_of
+from careloom.store.look import TIME_LIMIT_S, Look, hurried
+from careloom.store.order import is_indexed, is_split, is_walked
+from careloom.store.place import LAST, START, Place, following, place_of
 from careloom.store.ranking import ranked_rows
 from careloom.store.resource_type import number_of
-from careloom.store.rows import Branch, counted, found_rows
+from careloom.store.rows import Branch, Rows, counted, found_rows
 from careloom.store.stored import Stored
 from careloom.store.visible import visible
 
 DEFAULT_COUNT = 20
 MAX_COUNT = 1_000
+NARROW = 100
+"""So few rows may each be looked at."""
 
 
 class Page(NamedTuple):
@@ -63,17 +69,16 @@ def search(connection: Connection, actor: Actor, query: Query) -> Page:
 
 
 def _page(look: Look, query: Query) -> Page:
-    branches = _branches(look, query)
     count = min(DEFAULT_COUNT if query.count is None else query.count, MAX_COUNT)
+    whole = replace(look, is_whole=True)
     if count == 0 or query.summary == "count":
-        return Page([], [], counted(look, branches, query.total), None, query.ignored)
+        return Page([], [], counted(look, _branches(whole, query), query.total), None, query.ignored)
     place = place_of(query.cursor, max(len(query.sort), 1) + 1)
-    is_ordered = all(is_indexed(key) for branch in branches for key in branch.sort)
-    rows = (found_rows if is_ordered else ranked_rows)(look, branches, place, count)
+    rows = _rows(look, whole, query, place, count)
     after, before = following(rows.values, place, is_more=rows.is_more)
     total = len(rows.matches) if place == START and after is None else None
     if total is None and query.total in {"accurate", "estimate"}:
-        total = counted(look, branches, query.total)
+        total = counted(look, _branches(whole, query), query.total)
     return Page(
         rows.matches,
         included(look.connection, look.actor, query, rows.matches),
@@ -83,6 +88,21 @@ def _page(look: Look, query: Query) -> Page:
         before and before.word,
         LAST.word if after or before else None,
     )
+
+
+def _rows(look: Look, whole: Look, query: Query, place: Place, count: int) -> Rows:
+    """The rows of a page: walked, if the order and what is asked for allow of it, else all are found first."""
+    parts = query.parts or (query,)
+    if all(is_walked(part.rtype, part.sort) for part in parts):
+        branches = _branches(look, query)
+        if None not in look.gathered.values():
+            return found_rows(look, branches, place, count)
+        with suppress(psycopg.errors.QueryCanceled), hurried(look):
+            return found_rows(look, branches, place, count)
+        # What many refer to may still be far from the rows that come first.
+    branches = _branches(whole, query)
+    is_ordered = all(is_indexed(key) for branch in branches for key in branch.sort)
+    return (found_rows if is_ordered else ranked_rows)(look, branches, place, count)
 
 
 def _branches(look: Look, query: Query) -> list[Branch]:
@@ -120,6 +140,9 @@ def _of_type(look: Look, query: Query) -> list[Branch]:
     if rtype != "Resource":
         common.insert(0, Condition("r.rtype = %s", (number_of(rtype),)))
     driver = next((c for c in criteria if isinstance(c, Criterion) and hot_codes(rtype, c)), None)
+    plain = [one for one in criteria if isinstance(one, Criterion)]
+    if 0 < len(plain) < len(criteria):
+        look = replace(look, is_narrow=cache(partial(_is_narrow, look, rtype, common, plain)))
     sieves = [sieve_of(look, rtype, one) for one in criteria if one is not driver]
     checks = tuple(sieve.check for sieve in sieves if sieve.check is not None)
     common += [sieve.condition for sieve in sieves]
@@ -134,3 +157,10 @@ def _of_type(look: Look, query: Query) -> list[Branch]:
         Branch(rtype, all_of([*common, first]), checks, query.sort),
         Branch(rtype, all_of([*common, negated(first), another]), checks, query.sort),
     ]
+
+
+def _is_narrow(look: Look, rtype: str, common: Sequence[Condition], criteria: Sequence[Criterion]) -> bool:
+    """Whether these criteria leave so few rows that each may be looked at."""
+    where = all_of([*common, *(sieve_of(look, rtype, one).condition for one in criteria)])
+    sql = f"select 1 from res r where {where.sql} limit {NARROW + 1:d}"
+    return len(fetch(look.connection, sql.encode(), where.values)) <= NARROW
