@@ -1,9 +1,11 @@
-"""bench_million: reads and searches over HTTP on a store of 100 thousand and on one of a million resources.
+"""bench_million: loading, reads and searches on a store of 100 thousand and on one of a million resources.
 
-    PYTHONPATH=src python bench/bench_million.py --homes /var/tmp/stores [--sizes 100000,1000000] [--rounds 400] [--rt]
+    PYTHONPATH=src python bench/bench_million.py --homes /var/tmp/stores [--sizes 100000,1000000] [--rounds 400] [--rt] [--grow]
 
-A store is made once under `--homes` by `careloom load` of Synthea bundles with new ids (the rate is printed), and asked
-again in later runs. One reader asks at a time, each search for another patient or code; the web process alone runs, so
+A store is made once under `--homes` by `careloom load` of Synthea bundles with new ids, the last tenth by itself, and asked
+again in later runs; `--grow` loads another tenth into one that stands, of people it does not know. The rate is resources
+a second of CPU time, of all processes: the loader and its workers, PostgreSQL's backends, its log and checkpoint writers,
+those that ended too. History, validation, provenance and audit are on. One reader asks at a time, each search for another patient or code; the web process alone runs, so
 that the stations do not hear a million changes meanwhile. Wall time is what the client saw; beside it stands the CPU time
 of the web process and of PostgreSQL. `--rt` gives these and the client real-time priority (needs root), for machines on
 which others work. Each search is also explained, and a sequential scan is named.
@@ -16,21 +18,25 @@ import http.client
 import json
 import os
 import random
+import resource
+import shutil
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
 import psutil
-from bench_service import FHIR, Meter, await_port, say
+from bench_service import FHIR, await_port
 
 from careloom.settings import Settings, settings_from
 from careloom.store.accounts import create_token, revoke_token
 from careloom.store.actor import STATION
+from careloom.store.database import Database
+from careloom.store.postmaster import Place, living_postmaster, workers
 from careloom.store.read import Reader
 from careloom.store.server import ensure
 from careloom.verify.replicas import replicated
@@ -45,6 +51,7 @@ def main() -> None:
     options.add_argument("--sizes", default="100000,1000000")
     options.add_argument("--rounds", type=int, default=400)
     options.add_argument("--rt", action="store_true")
+    options.add_argument("--grow", action="store_true")
     given = options.parse_args()
     archive = settings_from().conformance / "patients/synthea-r4.tar.zst"
     if not archive.is_file():
@@ -55,6 +62,8 @@ def main() -> None:
         home = (given.homes / f"s{size}").resolve()
         if not (home / "database").exists():
             loaded(archive, home, size)
+        elif given.grow:
+            grown(archive, home, size)
         for name, cost in asked(home, given.rounds, is_hurried=given.rt).items():
             costs.setdefault(name, []).append(cost)
     for name, some in costs.items():
@@ -63,21 +72,88 @@ def main() -> None:
 
 
 def loaded(archive: Path, home: Path, size: int) -> None:
+    """Make a store: nine tenths of it, then the last tenth, which shows what loading costs at this size."""
     home.mkdir(parents=True, mode=0o755)
     folder = home.parent / f"b{size}"
-    replicated(archive, folder, size)
-    meter = Meter(home)
-    started = time.perf_counter()
-    with meter.running():
-        status = run(home, "load", str(folder)).wait()
-    if status:
+    if not folder.is_dir():
+        replicated(archive, folder, size)
+    paths = sorted(folder.iterdir())
+    cut = len(paths) * 9 // 10
+    fed(home, paths[:cut], "the first nine tenths")
+    fed(home, paths[cut:], "the last tenth")
+
+
+def grown(archive: Path, home: Path, size: int) -> None:
+    """Another tenth, of copies that nobody has loaded: each run takes later ones."""
+    told = home / "copies"
+    first = int(told.read_text()) if told.is_file() else 500
+    folder = home / "more"
+    shutil.rmtree(folder, ignore_errors=True)
+    replicated(archive, folder, size // 10, first=first)
+    names = [path.name for path in folder.iterdir()]
+    told.write_text(str(1 + max(int(name[:3]) for name in names)))
+    fed(home, sorted(folder.iterdir()), "another tenth")
+    shutil.rmtree(folder)
+
+
+def fed(home: Path, paths: Sequence[Path], what: str) -> None:
+    """`careloom load` of these bundles; prints what it cost."""
+    names = home / "chosen"
+    shutil.rmtree(names, ignore_errors=True)
+    names.mkdir()
+    for path in paths:
+        (names / path.name).hardlink_to(path)
+    server = ensure(Settings(home=home))
+    database = database_of(home)
+    try:
+        database.migrate()
+        before, spent = count_of(database), Loading(home)
+        started = time.perf_counter()
+        status = run(home, "load", str(names)).wait()
+        wall = time.perf_counter() - started
+        loader, postgres = spent.since()
+        number = count_of(database) - before
+    finally:
+        database.close()
+        server.stop()
+        shutil.rmtree(names)
+    if status or not number:
         sys.exit((home / "check.log").read_text()[-2000:])
-    say(
-        "careloom load, start and stop of the server in it",
-        size,
-        time.perf_counter() - started,
-        meter.kinds(),
+    cpu = loader + postgres
+    print(
+        f"load, {what}, from {before:,}: {number:,} resources in {wall:.1f} s; {number / cpu:,.0f} a second of CPU;"
+        f" CPU us a resource: loader {loader / number * 1e6:.0f}, postgres {postgres / number * 1e6:.0f};"
+        f" load {psutil.getloadavg()[0]:.1f}",
+        flush=True,
     )
+
+
+def count_of(database: Database) -> int:
+    with database.connection() as connection:
+        row = connection.execute("select count(*) from res").fetchone()
+    return row[0] if row else 0
+
+
+class Loading:
+    """CPU seconds of a loader that this process waits for, and of a whole PostgreSQL, its dead processes included."""
+
+    def __init__(self, home: Path) -> None:
+        self._place = Place(home / "database")
+        self._before = self._now()
+
+    def since(self) -> tuple[float, float]:
+        loader, postgres = self._now()
+        return loader - self._before[0], postgres - self._before[1]
+
+    def _now(self) -> tuple[float, float]:
+        # What was waited for is counted with whoever waited for it.
+        children = resource.getrusage(resource.RUSAGE_CHILDREN)
+        postmaster = living_postmaster(self._place)
+        postgres = sum(postmaster.cpu_times()[:4]) if postmaster is not None else 0.0
+        for one in workers(self._place):
+            with suppress(psutil.Error):
+                postgres += sum(one.cpu_times()[:2])
+        return children.ru_utime + children.ru_stime, postgres
 
 
 @contextmanager

@@ -86,6 +86,10 @@ KINDS: dict[str, tuple[str, list[tuple[str, str]]]] = {
     "composite of a component": ("Observation", [("component-code-value-quantity", "c7$gt100")]),
     "chain": ("Observation", [("subject:Patient.family", "family77")]),
     "has": ("Patient", [("_has:Observation:subject:code", "http://loinc.org|c7")]),
+    "has of a common status": ("Patient", [("_has:Observation:subject:status", "final")]),
+    "chain to many": ("Observation", [("subject:Patient.given", "given7")]),
+    "two tokens": ("Observation", [("code", "http://loinc.org|c7"), ("status", "final"), ("_sort", "-date")]),
+    "two tokens that never meet": ("Observation", [("code", "http://loinc.org|c7"), ("status", "amended")]),
     "compartment": ("Observation", [("subject", "Patient/p7"), ("status", "final")]),
 }
 
@@ -120,6 +124,7 @@ def plans_of(
     assert (
         Reader(connection, STATION).search(parse(rtype, pairs, strict=True)).matches
         or "gt2027" in pairs[0][1]
+        or ("status", "amended") in pairs
     )
     return plans
 
@@ -165,3 +170,22 @@ def test_who_is_referred_to_is_looked_up_from_the_few_patients_that_are_meant(
         (plan,) = plans_of(connection, "Patient", asked, monkeypatch)
     indexes = {node["Index Name"] for node in nodes(plan) if "Index Name" in node}
     assert "res_pat" in indexes
+
+
+def test_codes_that_never_meet_are_not_sought_in_all_rows_that_have_one(
+    plenty: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with plenty.connection() as connection:
+        asked = [("status", "amended"), ("category", "nowhere")]
+        (plan,) = plans_of(connection, "Observation", asked, monkeypatch)
+    assert "res_date" not in {node["Index Name"] for node in nodes(plan) if "Index Name" in node}
+
+
+def test_a_page_of_whom_many_refer_to_is_cut_off_rather_than_gathered(
+    plenty: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with plenty.connection() as connection:
+        asked = [("_has:Observation:subject:status", "final"), ("_count", "5")]
+        (plan,) = plans_of(connection, "Patient", asked, monkeypatch)
+    kinds = {node["Node Type"] for node in nodes(plan)}
+    assert kinds.isdisjoint({"Sort", "Hash Join", "Aggregate"})

@@ -26,6 +26,8 @@ SOME = 100
 """So many are gathered in any case; more only if the rows of the search are not few by themselves."""
 FEW = 1_000
 """So many rows are few: their keys are read, and a column is compared to them."""
+SOME_PATIENTS = 100
+"""The same where an index tells patients apart: the walk that follows if they are more costs as much."""
 NEWEST = 1_000
 """So many rows are looked at to see whether a criterion is met by many."""
 FEW_ENTRIES = 200
@@ -84,12 +86,14 @@ def is_referred_to(look: Look, rtype: str, parameter: SearchParameter, far: Far,
     by_column = parameter.id in columns.single_patients and rtype in {"Patient", "Resource"}
     by_entry = rtype != "Patient" or parameter.id not in columns.sole_patients
     salted = salt(parameter.id)
+    is_walked = not look.is_whole and look.is_narrow()
     keys: set[int] = set()
     selects: list[Condition] = []
     probes: list[Condition] = []
     for way in far.ways:
         what = f"{far.row}.pat, {far.row}.ix" if by_entry else f"{far.row}.pat"
-        found = _gathered(look, what, far, way, FEW_ENTRIES if by_entry else FEW)
+        # Of rows that are few each is looked from; it is not even asked how many are at the other end.
+        found = None if is_walked else _gathered(look, what, far, way, FEW_ENTRIES if by_entry else FEW)
         if found is not None:
             keys |= {one[0] for one in found if by_column and one[0] is not None}
             keys |= {entry ^ salted for one in found if by_entry for entry in one[1]}
@@ -115,6 +119,8 @@ def _gathered(look: Look, what: str, far: Far, way: Way, limit: int) -> list[tup
     """What is selected of all of these; None if they are more than the limit, or too many for rows that are few."""
     if way.is_common and not look.is_whole and _is_usual(look, far, way):
         return None
+    if way.is_of_patient and what == f"{far.row}.pat":
+        return _at_most(look, _patients(far, way), SOME_PATIENTS)
     selected = _selected(what, far, way.drive)
     found = _at_most(look, selected, min(SOME, limit))
     if found is None and not look.is_narrow():
@@ -129,6 +135,17 @@ def _is_usual(look: Look, far: Far, way: Way) -> bool:
     where = all_of([far.is_seen, way.probe])
     usual = Condition(f"select 1 from ({newest}) {far.row} where {where.sql}", of_type.values + where.values)
     return _at_most(look, usual, SOME) is None
+
+
+def _patients(far: Far, way: Way) -> Condition:
+    """Which patients have the code: the index is asked for one after the other, however much each has of it."""
+    where = all_of([way.drive, far.is_seen, Condition(f"{far.row}.pat is not null")])
+    one = f"select {far.row}.pat from res {far.row} where {where.sql}"
+    rest = f"{one} and {far.row}.pat > p.pat order by {far.row}.pat limit 1"
+    sql = f"""with recursive p(pat) as (
+        ({one} order by {far.row}.pat limit 1) union all select ({rest}) from p where p.pat is not null)
+        select pat from p where pat is not null"""
+    return Condition(sql, where.values + where.values)
 
 
 def _at_most(look: Look, selected: Condition, limit: int) -> list[tuple[Any, ...]] | None:

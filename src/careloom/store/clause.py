@@ -18,6 +18,7 @@ from careloom.store.canonical import addresses_of, by_canonical, canonicals_in, 
 from careloom.store.chain import Far, Way, is_referred_to, refers
 from careloom.store.condition import Condition, all_of, any_of, equals, negated, overlaps
 from careloom.store.criterion import by_hot_code, criterion_condition, hot_codes, needs_check, of_hot_code
+from careloom.store.crossing import is_of_many
 from careloom.store.expansion import expanded, listed
 from careloom.store.hashes import hash64, salt
 from careloom.store.look import Look, chunks, never
@@ -133,16 +134,7 @@ def _far(look: Look, rtype: str, clause: Clause, row: str) -> Far:
     hot = hot_codes(rtype, clause) if isinstance(clause, Criterion) else []
     if hot:
         first, second = zip(by_hot_code(hot, row), of_hot_code(hot, row), strict=True)
-        return Far(rtype, row, seen, (Way(*first, is_of_patient=True), Way(*second)))
+        return Far(rtype, row, seen, (Way(*first, is_of_patient=len(hot) == 1), Way(*second)))
     probe = condition_of(replace(look, is_narrow=never), rtype, clause, row)
     drive = condition_of(replace(look, is_narrow=never, is_whole=True), rtype, clause, row)
-    return Far(rtype, row, seen, (Way(drive, probe, is_common=_is_of_many(clause)),))
-
-
-def _is_of_many(clause: Clause) -> bool:
-    """Whether it asks for a code, of which there are a few and many resources with each; identifiers are the others'."""
-    return (
-        isinstance(clause, Criterion)
-        and clause.parameter.type == "token"
-        and clause.parameter.code not in {"identifier", "_id"}
-    )
+    return Far(rtype, row, seen, (Way(drive, probe, is_common=is_of_many(clause)),))

@@ -96,9 +96,9 @@ def is_indexed(sort: Sort) -> bool:
 
 def is_walked(rtype: str, sort: tuple[Sort, ...]) -> bool:
     """Whether an index has the rows of a type in this order (of the first key), so that a page can be cut off."""
-    return rtype != "Resource" and (
-        not sort or _is_hot(rtype, sort[0]) or sort[0].parameter.code == "_lastUpdated"
-    )
+    first = sort[0] if sort else None
+    has_index = first is None or _is_hot(rtype, first) or first.parameter.code == "_lastUpdated"
+    return rtype != "Resource" and has_index and all(map(is_indexed, sort))
 
 
 def is_split(rtype: str, sort: tuple[Sort, ...]) -> bool:

@@ -22,6 +22,7 @@ from careloom.store.actor import Actor
 from careloom.store.clause import sieve_of
 from careloom.store.condition import Condition, all_of, negated
 from careloom.store.criterion import by_hot_code, hot_codes
+from careloom.store.crossing import crossed
 from careloom.store.database import Connection
 from careloom.store.fetch import fetch
 from careloom.store.include import included
@@ -146,9 +147,11 @@ def _of_type(look: Look, query: Query) -> list[Branch]:
     sieves = [sieve_of(look, rtype, one) for one in criteria if one is not driver]
     checks = tuple(sieve.check for sieve in sieves if sieve.check is not None)
     common += [sieve.condition for sieve in sieves]
+    few = crossed(look, rtype, criteria, driver)
+    common += [few] if few is not None else []
     if driver is None:
         return [Branch(rtype, all_of(common), checks, query.sort)]
-    if any(one.condition.sql.startswith(("r.pat = ", "r.key = ")) for one in sieves):
+    if few is not None or any(one.condition.sql.startswith(("r.pat = ", "r.key = ")) for one in sieves):
         common.append(sieve_of(look, rtype, driver).condition)
         return [Branch(rtype, all_of(common), checks, query.sort)]
     driving = hot_codes(rtype, driver)

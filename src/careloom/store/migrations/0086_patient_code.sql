@@ -1,5 +1,5 @@
--- Whether a patient has a code, and the newest value of it: asked of one patient after another by _has, and at each bedside.
-create index res_pat_code on res (pat, code, dlo) where pat is not null and code is not null;
+-- Whether a patient has a code, which patients have it, and the newest value of it: asked by _has and at each bedside.
+create index res_pat_code on res (code, pat, dlo) where pat is not null and code is not null;
 -- A code is of one parameter and so of one type: without this PostgreSQL takes the two for independent.
 create statistics res_type_of_code (dependencies) on rtype, code from res;
 -- Ties are broken by key. Of a type that has no clinical time all rows are a tie, and each page had sorted them all.
