@@ -20,6 +20,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import structlog
 from hypothesis import settings as hypothesis_settings
 
 from careloom import registry
@@ -48,6 +49,13 @@ hypothesis_settings.load_profile("unhurried")
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         _sweep()
+
+
+@pytest.fixture(autouse=True)
+def _logs_of_its_own() -> Iterator[None]:
+    """What a test configures of the log would write to that test's own streams for ever."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

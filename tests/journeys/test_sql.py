@@ -46,7 +46,7 @@ def test_a_statement_is_completed_asked_and_drawn_by_keys(
     assert page.locator("#rows tbody tr").all_inner_texts() == ["1951\t3", "1952\t3", "1953\t3"]
     assert page.locator("[data-plot] rect").count() == 3
     page.locator("summary", has_text="Patient").press("Enter")
-    assert page.get_by_role("button", name="birthDate").is_visible()
+    page.get_by_role("button", name="birthDate").wait_for()
     shot(page, f"sql-{scheme}")
     assert violations(page) == []
     with page.expect_download() as download:
