@@ -6,7 +6,7 @@ Room: verify. What exists stands in registry.CHECKS.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 
 from careloom.fhir.outcome import Issue, OutcomeError
@@ -34,6 +34,7 @@ def _of_one(name: str, settings: Settings, limits: dict[str, dict[str, float]]) 
     started = time.perf_counter()
     try:
         measured = list(load(CHECKS[name])(settings))
+        measured += unmeasured(name, measured, limits)
     except OutcomeError as error:
         measured = [Figure(check=name, failed=1, note=str(error))]
     except Exception as error:  # noqa: BLE001 - a check that breaks has failed, and the others are still to be run
@@ -41,6 +42,21 @@ def _of_one(name: str, settings: Settings, limits: dict[str, dict[str, float]]) 
     seconds = time.perf_counter() - started
     for figure in measured:
         yield judged(figure, limits, seconds)
+
+
+def unmeasured(
+    name: str, measured: Sequence[Figure], limits: Mapping[str, Mapping[str, float]]
+) -> list[Figure]:
+    """A failed figure for each floor of a check that ran, of which there is no figure: it would not be missed.
+
+    >>> [one.check for one in unmeasured("x", [Figure(check="x.a")], {"x.a": {}, "x.b": {}, "xy.c": {}})]
+    ['x.b']
+    """
+    if any(figure.note for figure in measured):
+        return []
+    told = {figure.check for figure in measured}
+    missed = [key for key in limits if key.partition(".")[0] == name and key not in told]
+    return [Figure(check=key, failed=1, note="It has a floor and was not measured.") for key in missed]
 
 
 def line(figure: Figure) -> str:
