@@ -13,6 +13,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 _LAST_PORT = 65_535
+_THIS_MACHINE = frozenset({"127.0.0.1", "::1", "localhost"})
 _A_CENTURY_HOURS = 876_000
 
 
@@ -73,6 +74,10 @@ class Settings:
     """While much comes the lake takes it so often, in seconds: fewer and larger batches cost less."""
     lake_aside_share: float = 0.01
     """The part of all versions that may be set aside before a build of the lake counts as failed."""
+    flight_port: int = 0
+    """Port of the lake's endpoint for Arrow Flight SQL (ADBC, JDBC, ODBC); 0: there is none."""
+    flight_tls_cert: str = ""
+    """PEM file with certificate and key; set, the endpoint of the lake speaks TLS. Beyond this machine it must."""
     omop_vocabulary: str = ""
     """Folder of an unpacked vocabulary download from Athena, by which codes become concepts; empty: concepts are 0."""
     log_level: str = "info"
@@ -137,12 +142,7 @@ def mistakes(settings: Settings) -> list[str]:
         found.append(f"CARELOOM_PORT must be a port from 1 to {_LAST_PORT}.")
     if not 0 <= settings.mllp_port <= _LAST_PORT:
         found.append(f"CARELOOM_MLLP_PORT must be a port from 1 to {_LAST_PORT}, or 0 for none.")
-    if settings.lake_every_s <= 0:
-        found.append("CARELOOM_LAKE_EVERY_S must be a number of seconds above 0.")
-    if settings.lake_flow_s < 0:
-        found.append("CARELOOM_LAKE_FLOW_S must be a number of seconds.")
-    if not 0 <= settings.lake_aside_share <= 1:
-        found.append("CARELOOM_LAKE_ASIDE_SHARE must be a part from 0 to 1.")
+    found += _mistakes_of_lake(settings)
     if settings.verify_rows < 1:
         found.append("CARELOOM_VERIFY_ROWS must be a number of resources above 0.")
     if settings.workers < 0:
@@ -157,6 +157,23 @@ def mistakes(settings: Settings) -> list[str]:
         ZoneInfo(settings.time_zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         found.append("CARELOOM_TIME_ZONE must be an IANA zone, such as Europe/Berlin.")
+    return found
+
+
+def _mistakes_of_lake(settings: Settings) -> list[str]:
+    found: list[str] = []
+    if not 0 <= settings.flight_port <= _LAST_PORT:
+        found.append(f"CARELOOM_FLIGHT_PORT must be a port from 1 to {_LAST_PORT}, or 0 for none.")
+    if settings.flight_port and not settings.flight_tls_cert and settings.host not in _THIS_MACHINE:
+        found.append(
+            "CARELOOM_FLIGHT_TLS_CERT must be set where CARELOOM_HOST is not of this machine: passwords travel to it."
+        )
+    if settings.lake_every_s <= 0:
+        found.append("CARELOOM_LAKE_EVERY_S must be a number of seconds above 0.")
+    if settings.lake_flow_s < 0:
+        found.append("CARELOOM_LAKE_FLOW_S must be a number of seconds.")
+    if not 0 <= settings.lake_aside_share <= 1:
+        found.append("CARELOOM_LAKE_ASIDE_SHARE must be a part from 0 to 1.")
     return found
 
 

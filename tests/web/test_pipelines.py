@@ -18,6 +18,7 @@ from careloom.store import events, outbox, runs
 from careloom.store.actor import STATION
 from careloom.store.commit import Origin, Write, commit
 from careloom.store.event import Arrival
+from careloom.store.turn import turn_held
 
 SignedIn = Callable[[str], httpx.Client]
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -141,6 +142,17 @@ def test_a_run_whose_process_was_killed_is_told_as_failed_by_the_next(served: An
         runs.begin(connection, "omop", "command", NOW)
         later, earlier = runs.runs(connection, "omop")
     assert (later.outcome, earlier.outcome, earlier.reason) == ("running", "failed", runs.KILLED)
+
+
+def test_a_run_that_was_killed_is_seen_to_be_so_and_one_that_goes_on_is_left_alone(served: Any) -> None:
+    with served.database.connection() as connection:
+        runs.begin(connection, "omop", "command", NOW)
+        runs.begin(connection, "marts", "command", NOW)
+    with turn_held(served.database, "pipeline marts"):
+        assert not Errands(served.database, served.settings, lambda: NOW).look()
+    with served.database.connection() as connection:
+        assert [run.step for run in runs.running(connection)] == ["marts"]
+        assert runs.latest(connection, ["omop"])["omop"].reason == runs.KILLED
 
 
 def test_old_runs_are_forgotten(served: Any, monkeypatch: Any) -> None:

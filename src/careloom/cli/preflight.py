@@ -29,7 +29,15 @@ def require_startable(settings: Settings) -> None:
     if settings.port == settings.mllp_port:
         text = f"The pages and MLLP cannot share port {settings.port}: choose another with --port or --mllp-port."
         raise OutcomeError(Issue("conflict", text))
-    for option, port in (("--port", settings.port), ("--mllp-port", settings.mllp_port)):
+    if settings.flight_port and settings.flight_port in {settings.port, settings.mllp_port}:
+        text = f"Port {settings.flight_port} is that of the pages or of MLLP: choose another with CARELOOM_FLIGHT_PORT."
+        raise OutcomeError(Issue("conflict", text))
+    ports = {
+        "--port": settings.port,
+        "--mllp-port": settings.mllp_port,
+        "CARELOOM_FLIGHT_PORT": settings.flight_port,
+    }
+    for option, port in ports.items():
         if port:
             _require_free(settings.host, port, option)
     if settings.mllp_tls_cert:

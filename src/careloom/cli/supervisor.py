@@ -99,7 +99,8 @@ class Supervisor:
         database.close()
 
     def _start_children(self) -> None:
-        names = ["web", "engine", *(["lake"] if self.settings.lake else [])]
+        settings = self.settings
+        names = ["web", "engine", *["lake"] * settings.lake, *["flight"] * bool(settings.flight_port)]
         for name in names:
             self.children[name] = Child(name, self._spawn(name))
         _await_web(self.settings, self.children["web"].process, self.leaving)
@@ -108,6 +109,10 @@ class Supervisor:
         click.echo(f"careloom serves http://{self.settings.host}:{self.settings.port}/")
         if self.settings.mllp_port:
             click.echo(f"HL7 v2 (MLLP) at {self.settings.host}:{self.settings.mllp_port}")
+        if self.settings.flight_port:
+            click.echo(
+                f"The lake for BI (Arrow Flight SQL) at {self.settings.host}:{self.settings.flight_port}"
+            )
         if self.hospital is not None:
             click.echo("Open it in a browser and sign in with one click, as a nurse to begin with.")
             self.children["demo"] = Child("demo", self._spawn("demo"))

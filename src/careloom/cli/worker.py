@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 
 import click
@@ -19,9 +20,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from careloom.demo import hospital
 from careloom.fhir.outcome import OutcomeError
 from careloom.fhir.resource import calm_collector
-from careloom.flow import Flow, engine
+from careloom.flow import Flow, engine, utc_now
 from careloom.logs import configure
-from careloom.settings import Settings, settings_from
+from careloom.settings import Settings, lake_root, settings_from
 from careloom.store import accounts, events
 from careloom.store.actor import STATION
 from careloom.store.database import Database
@@ -37,7 +38,7 @@ CLINIC = "clinic"
 
 
 @click.command(hidden=True)
-@click.argument("name", type=click.Choice(["web", "engine", "lake", "demo"]))
+@click.argument("name", type=click.Choice(["web", "engine", "lake", "flight", "demo"]))
 @click.option("--people", default=200)
 @click.option("--seed", default=2026)
 @click.option("--speed", default=60.0)
@@ -47,13 +48,16 @@ def worker(name: str, people: int, seed: int, speed: float) -> None:
     configure(settings.log_level)
     threading.Thread(target=_leave_with_supervisor, daemon=True).start()
     # Whoever waits for an answer is told that it takes too long; stations and maintenance take their time.
-    limit_s = STATEMENT_LIMIT_S if name == "web" else 0.0
+    limit_s = STATEMENT_LIMIT_S if name in {"web", "flight"} else 0.0
     database = Database(ensure(settings).url, statement_limit_s=limit_s)
     if name == "demo":
         _run_hospital(settings, database, people, seed, speed)
         return
     if name == "lake":
         _follow_lake(settings, database)
+        return
+    if name == "flight":
+        _serve_flight(settings, database)
         return
     flow = Flow(database, settings)
     calm_collector()
@@ -120,6 +124,21 @@ def _follow_lake(settings: Settings, database: Database) -> None:
     from careloom.flow.lake import follow
 
     follow(database, settings, _leaving())
+
+
+def _serve_flight(settings: Settings, database: Database) -> None:
+    os.nice(NICENESS)
+    from careloom.lake.flight.server import LakeServer
+
+    leaving = _leaving()
+    try:
+        pem = Path(settings.flight_tls_cert).read_text() if settings.flight_tls_cert else ""
+        lake = LakeServer(database, lake_root(settings), settings.host, settings.flight_port, utc_now, pem)
+    except OSError as error:
+        click.echo(f"careloom flight: It cannot start: {error.strerror or 'the port is taken'}.", err=True)
+        sys.exit(1)
+    with lake:
+        leaving.wait()
 
 
 def _leave_with_supervisor() -> None:

@@ -61,6 +61,16 @@ def _ended(database: Database, number: int, outcome: Outcome, now: datetime, rea
         runs.end(connection, number, Result(outcome=outcome, reason=reason), now)
 
 
+def _bury(database: Database, run: Run, now: datetime) -> None:
+    """End a run whose process is gone: nobody has its turn any more."""
+    with turn_held(database, f"pipeline {run.step}") as is_ours:
+        if is_ours:
+            with database.connection() as connection:
+                # It may have ended between the look and the turn.
+                if any(one.id == run.id for one in runs.running(connection)):
+                    runs.end(connection, run.id, Result(outcome="failed", reason=runs.KILLED), now)
+
+
 class Errands:
     """Runs what was asked for on the board, one after the other, in a thread beside whoever calls."""
 
@@ -75,6 +85,8 @@ class Errands:
         if self._thread is not None and self._thread.is_alive():
             return False
         with self._database.autocommit() as connection:
+            for one in runs.running(connection):
+                _bury(self._database, one, self._clock())
             asked = runs.next_asked(connection)
         if asked is None:
             return False

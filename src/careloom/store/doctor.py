@@ -84,7 +84,7 @@ def _disk(settings: Settings) -> Finding:
 
 
 def _ports(settings: Settings) -> Finding:
-    wanted = {settings.port, settings.mllp_port} - {0}
+    wanted = {settings.port, settings.mllp_port, settings.flight_port} - {0}
     try:
         listeners = [each for each in psutil.net_connections("tcp") if each.status == psutil.CONN_LISTEN]
     except psutil.AccessDenied:
@@ -94,7 +94,7 @@ def _ports(settings: Settings) -> Finding:
     taken = {each.laddr.port: each.pid for each in listeners if each.laddr and each.laddr.port in wanted}
     strangers = [port for port, pid in sorted(taken.items()) if not _is_careloom(pid)]
     if strangers:
-        text = f"Port {strangers[0]} is used by another program: stop it, or set CARELOOM_PORT or CARELOOM_MLLP_PORT."
+        text = f"Port {strangers[0]} is used by another program: stop it, or set CARELOOM_PORT, CARELOOM_MLLP_PORT or CARELOOM_FLIGHT_PORT."
         return Finding("ports", ok=False, sentence=text)
     names = ", ".join(map(str, sorted(wanted)))
     return Finding(

@@ -104,6 +104,12 @@ def next_asked(connection: Connection) -> Run | None:
     return _run(row) if row else None
 
 
+def running(connection: Connection) -> list[Run]:
+    """The runs that have begun and not ended, as far as is known: a process that was killed could not say so."""
+    sql = f"select {_COLUMNS} from pipeline_run where outcome = 'running' order by id"
+    return [_run(row) for row in connection.execute(sql)]
+
+
 def begin(
     connection: Connection,
     step: str,
