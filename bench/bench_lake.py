@@ -4,7 +4,8 @@
 
 Loads Synthea bundles once, builds, changes 10,000 observations and asks for them; then loads the bundles nine times
 more (under new ids) and changes 10,000 again: what is asked is whether freshness hangs on how large the lake is. Beside
-it, the same ten thousand rows by MERGE, which writes the ends of versions into the rows. CPU time stands beside wall
+it, the same ten thousand rows by MERGE, which writes the ends of versions into the rows. Each mart is made in a process of its
+own, for the small lake and for the large one: its rows, CPU time and most memory. CPU time stands beside wall
 time, for others may work on the machine.
 """
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import random
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -32,6 +34,7 @@ from bench_store import transact
 from careloom.lake import compaction
 from careloom.lake.build import writing
 from careloom.lake.lake import Lake
+from careloom.lake.marts.mart import MARTS
 from careloom.lake.session import opened
 from careloom.settings import settings_from
 from careloom.store.actor import STATION
@@ -67,10 +70,13 @@ def main() -> None:
             build(database, root)
             sizes(root)
             fresh_after_changes(database, root, "1x", "de")
+            costs(root, "1x")
             load(database, raws, given.times - 1)
             build(database, root)
             fresh_after_changes(database, root, f"{given.times}x", "fr")
+            costs(root, f"{given.times}x")
             readers(database, root)
+            sizes(root)
             merge(root, home / "merged")
         finally:
             database.close()
@@ -163,13 +169,34 @@ def readers(database: Database, root: Path) -> None:
     floor, view = flatten("floor"), flatten('"Observation"')
     with writing(database, root) as writer:
         wall, cpu = time.perf_counter(), time.process_time()
-        rows = compaction.settle(writer, "Observation")
+        rows = compaction.settle(writer, "Observation", is_whole=True)
         print(
             f"compact: {rows} rows in {time.perf_counter() - wall:.2f} s, CPU {time.process_time() - cpu:.2f} s"
         )
     print(
         f"flatten, CPU: floor {floor:.2f} s, view {view:.2f} s ({view / floor:.2f}x), compacted view {flatten(chr(34) + 'Observation' + chr(34)):.2f} s"
     )
+
+
+def costs(root: Path, name: str) -> None:
+    """What each mart costs, with those that it is made of, and the table of events."""
+    program = (
+        "import resource, sys; from pathlib import Path; from careloom.lake.lake import Lake\n"
+        "from careloom.lake.marts.mart import marts; from careloom.lake.marts.events import events\n"
+        "mart, root = sys.argv[1], Path(sys.argv[2])\n"
+        "began = resource.getrusage(resource.RUSAGE_SELF)\n"
+        "with events(Lake(root)) if mart == 'events' else marts(Lake(root), [mart]) as duck:\n"
+        "    rows = duck.execute(f'select count(*) from {mart}').fetchall()[0][0]\n"
+        "told = resource.getrusage(resource.RUSAGE_SELF)\n"
+        "cpu = told.ru_utime + told.ru_stime - began.ru_utime - began.ru_stime\n"
+        "print(f'{rows:,} rows, CPU {cpu:.2f} s, most memory {told.ru_maxrss / 1024:.0f} MB"
+        " (of which {began.ru_maxrss / 1024:.0f} before)')"
+    )
+    for mart in (*MARTS, "events"):
+        done = subprocess.run(
+            [sys.executable, "-c", program, mart, str(root)], capture_output=True, text=True, check=False
+        )
+        print(f"mart {mart}, lake of {name}: {done.stdout.strip() or done.stderr.strip()[-300:]}", flush=True)
 
 
 def merge(root: Path, other: Path) -> None:

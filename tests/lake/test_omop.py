@@ -353,6 +353,9 @@ def test_codes_are_mapped_to_all_their_standard_concepts_and_go_to_the_table_of_
     assert mapped.ask(sql) == [(4, None, "13"), (5, 6, "8867-4")]
     told = {each.table: (each.rows, each.mapped, each.values, each.mapped_values) for each in made.coverage}
     assert told["condition_occurrence"] == (3, 2, 2, 1)
+    # This vocabulary has none of the concepts that careloom gives by itself, and the build says so of each.
+    assert {what for _, what in made.unknown} == {"is not in it"}
+    assert 8532 in {each.concept_id for each, _ in made.unknown}
     assert mapped.ask("select concept_name from concept where concept_id = 2") == [('A "disease"',)]
 
 

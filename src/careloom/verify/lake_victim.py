@@ -36,4 +36,4 @@ def compacts(url: str, root: str) -> None:
         print("begun", flush=True)  # noqa: T201 - the signal to who kills it
         for rtype in writer.types:
             compaction.gather(writer, rtype)
-            compaction.settle(writer, rtype)
+            compaction.settle(writer, rtype, is_whole=True)
