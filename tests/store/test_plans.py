@@ -83,6 +83,7 @@ KINDS: dict[str, tuple[str, list[tuple[str, str]]]] = {
     "quantity": ("Observation", [("value-quantity", "77||mg")]),
     "quantity in another unit": ("Observation", [("value-quantity", "0.077|http://unitsofmeasure.org|g")]),
     "composite": ("Observation", [("code-value-quantity", "c7$gt100")]),
+    "composites": ("Observation", [("code-value-quantity", "c7$gt100,c8$lt900,c9$500")]),
     "composite of a component": ("Observation", [("component-code-value-quantity", "c7$gt100")]),
     "chain": ("Observation", [("subject:Patient.family", "family77")]),
     "has": ("Patient", [("_has:Observation:subject:code", "http://loinc.org|c7")]),
@@ -189,3 +190,13 @@ def test_a_page_of_whom_many_refer_to_is_cut_off_rather_than_gathered(
         (plan,) = plans_of(connection, "Patient", asked, monkeypatch)
     kinds = {node["Node Type"] for node in nodes(plan)}
     assert kinds.isdisjoint({"Sort", "Hash Join", "Aggregate"})
+
+
+def test_of_composites_none_is_gathered_from_all_rows(
+    plenty: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = [("code-value-quantity", ",".join(f"c{n}$gt{n}" for n in range(40))), ("_count", "5")]
+    with plenty.connection() as connection:
+        (plan,) = plans_of(connection, "Observation", asked, monkeypatch)
+    scans = [node for node in nodes(plan) if node.get("Relation Name") == "s_qty"]
+    assert {node["Index Name"] for node in scans} == {"s_qty_rid"}

@@ -339,10 +339,17 @@ def _composites(
         if not isinstance(value, Composite):
             raise _unsupported(parameter, modifier)
         parts = zip(components, value.parts, strict=True)
-        conditions.append(
-            all_of([criterion_condition(rtype, Criterion(one, "", (part,)), row) for one, part in parts])
-        )
+        found = [criterion_condition(rtype, Criterion(one, "", (part,)), row) for one, part in parts]
+        conditions.append(all_of(found if len(values) == 1 else map(_of_the_row, found)))
     return any_of(conditions)
+
+
+def _of_the_row(condition: Condition) -> Condition:
+    """The same, looked up for each row. Of several of which one must hold PostgreSQL would gather all rows for each."""
+    sql = condition.sql[1:-1] if condition.sql.startswith("(exists (") else condition.sql
+    if not sql.startswith("exists (") or sql.count("exists (") > 1:
+        return condition
+    return Condition(f"{sql.removesuffix(')')} offset 0)", condition.values)
 
 
 def _beside(table: str, parameter: SearchParameter, condition: Condition, row: str) -> Condition:

@@ -27,6 +27,8 @@ from careloom.store.hashes import code_entry, hash64, salt
 from careloom.store.read import Reader
 from careloom.store.row import STRING_LIMIT
 from careloom.verify.figure import Figure
+from careloom.verify.progress import Told
+from careloom.verify.progress import progress as bar
 from careloom.verify.replicas import replicated
 from careloom.verify.scratch import database_served, kill_all, run, scratch_home
 from careloom.verify.search_oracle import SYNTHEA
@@ -84,18 +86,20 @@ def check(settings: Settings) -> list[Figure]:
     archive = settings.conformance / SYNTHEA
     if not archive.exists():
         return [Figure(check=NAME, note=f"The suite {SYNTHEA} is absent: set CARELOOM_CONFORMANCE.")]
-    with scratch_home(NAME) as home:
+    with scratch_home(NAME) as home, bar(NAME, settings.verify_rows) as told:
+        told("bundles are written", 0)
         replicated(archive, home / "bundles", settings.verify_rows)
         late = home / "late"
         late.mkdir()
         for path in sorted((home / "bundles").iterdir())[::LATE]:
             path.rename(late / path.name)
+        told("bundles are loaded", 0)
         if run(home, "load", str(home / "bundles")).wait() != 0:
             raise OutcomeError(Issue("exception", "`careloom load` did not end well."))
-        return figures(home, late)
+        return figures(home, late, told)
 
 
-def figures(home: Path, late: Path) -> list[Figure]:
+def figures(home: Path, late: Path, told: Told) -> list[Figure]:
     """The figures of a home that is filled, while what lies in `late` is loaded."""
     lied: list[str] = []
     with database_served(Settings(home=home)) as database:
@@ -103,17 +107,18 @@ def figures(home: Path, late: Path) -> list[Figure]:
         time.sleep(2.0)
         started = time.monotonic()
         _define(Flow(database, Settings(home=home)))
-        _kill_half_way(home, database, loader, lied)
+        _kill_half_way(home, database, (loader, lied), told)
     before_kill_s = time.monotonic() - started
     started = time.monotonic()
+    told("all was killed; rows are indexed on", 0)
     loader = run(home, "load", str(late), "--workers", "1")
     if run(home, "reindex", "--parameters").wait(_PATIENCE_S) != 0 or loader.wait(_PATIENCE_S) != 0:
         raise OutcomeError(Issue("exception", "Indexing or loading did not end well after the kill."))
     seconds = before_kill_s + time.monotonic() - started
     with database_served(Settings(home=home)) as database:
-        rows, lost, wrong = _compared(database)
+        rows, lost, wrong = _compared(database, told)
         with database.connection() as connection:
-            told = connection.execute(
+            ended = connection.execute(
                 "select done, total from job where kind = 'search-parameter' and done > 0"
             ).fetchall()
     return [
@@ -122,7 +127,7 @@ def figures(home: Path, late: Path) -> list[Figure]:
         Figure(check=f"{NAME}.searches", passed=wrong[0], failed=wrong[1]),
         Figure(check=f"{NAME}.lied", value=len(lied), unit="answers"),
         Figure(
-            check=f"{NAME}.untrue", value=sum(abs(done - (total or 0)) for done, total in told), unit="rows"
+            check=f"{NAME}.untrue", value=sum(abs(done - (total or 0)) for done, total in ended), unit="rows"
         ),
         Figure(
             check=f"{NAME}.rate",
@@ -155,15 +160,19 @@ def _define(flow: Flow) -> None:
     flow.transact(dumps({"resourceType": "Bundle", "type": "transaction", "entry": entries}), STATION)
 
 
-def _kill_half_way(home: Path, database: Database, loader: subprocess.Popen[bytes], lied: list[str]) -> None:
+def _kill_half_way(
+    home: Path, database: Database, meanwhile: tuple[subprocess.Popen[bytes], list[str]], told: Told
+) -> None:
     """Begin, and kill -9 everything, the loader and the database too, when a third is done."""
+    loader, lied = meanwhile
     process = run(home, "reindex", "--parameters")
     deadline = time.monotonic() + _PATIENCE_S
     while time.monotonic() < deadline and process.poll() is None:
         with database.connection() as connection:
             lied += _answered(connection)
-            told = progress(connection)
-        if _is_past_a_third(told):
+            done = progress(connection)
+        told("rows are indexed", max((one.done for one in done), default=0))
+        if _is_past_a_third(done):
             database.close()
             kill_all(home, loader)
             kill_all(home, process)
@@ -192,7 +201,7 @@ def _answered(connection: Connection) -> Iterator[str]:
             yield own.code
 
 
-def _compared(database: Database) -> tuple[int, int, tuple[int, int]]:
+def _compared(database: Database, told: Told) -> tuple[int, int, tuple[int, int]]:
     """Rows, rows that are not indexed as they must be, and searches that were right and wrong."""
     rows = lost = 0
     sought = Sought()
@@ -209,12 +218,14 @@ def _compared(database: Database) -> tuple[int, int, tuple[int, int]]:
             batch = feed.batch(connection, after, 1_000)
             stand = {change.cursor.rid: change.resource for change in batch.changes if not change.is_deleted}
             rows += len(stand)
+            told("rows are compared", rows)
             lost += _lost(connection, numbers, stand)
             for resource in stand.values():
                 sought.note(resource)
             if not batch.changes:
                 break
             after = batch.cursor
+        told("searches are tried", rows)
         right = list(sought.tried(Reader(connection, STATION)))
     return rows, lost, (sum(right), len(right) - sum(right))
 

@@ -216,6 +216,38 @@ def test_any_search(lenient: httpx.Client, rtype: str, data: st.DataObject) -> N
     send(lenient, "GET", rtype, params=pairs)
 
 
+def references(rtype: str) -> list[str]:
+    return sorted(code for code, one in parameters(rtype).items() if one.type == "reference")
+
+
+@st.composite
+def chains(draw: st.DrawFn, rtype: str, depth: int = 2) -> str:
+    """The name of a parameter, at the other end of references perhaps, forwards and backwards."""
+    others = st.sampled_from(
+        ["Patient", "Observation", "Encounter", "Practitioner", "Group", "List", "Basic"]
+    )
+    if depth and draw(st.booleans()):
+        target = draw(others)
+        rest = draw(chains(target, depth - 1))
+        if draw(st.booleans()):
+            by = draw(st.sampled_from(references(target) or ["x"]))
+            return f"_has:{target}:{by}:{rest}"
+        return f"{draw(st.sampled_from(references(rtype) or ['x']))}:{target}.{rest}"
+    return draw(st.sampled_from(sorted(parameters(rtype))))
+
+
+@MANY
+@given(st.sampled_from(["Patient", "Observation", "Encounter", "List"]), st.data())
+def test_any_chain(lenient: httpx.Client, rtype: str, data: st.DataObject) -> None:
+    usual = st.sampled_from(["seven", "Patient/seven", "final", "ge2020", "5", "female", "a,b,c,d,e", "x|y"])
+    extra = st.tuples(
+        st.sampled_from(["_sort", "_total", "_summary"]),
+        st.sampled_from(["date", "-_id", "count", "accurate"]),
+    )
+    pairs = data.draw(st.lists(st.tuples(chains(rtype), usual | values) | extra, min_size=1, max_size=3))
+    send(lenient, "GET", rtype, params=pairs)
+
+
 @MANY
 @given(
     st.sampled_from(
