@@ -15,7 +15,7 @@ from typing import NamedTuple
 import psycopg
 
 from careloom.fhir.catalogue import knowing
-from careloom.fhir.clause import Criterion
+from careloom.fhir.clause import Clause, Criterion
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.query import Query, Sort
 from careloom.store.actor import Actor
@@ -139,7 +139,9 @@ def _of_type(look: Look, query: Query) -> list[Branch]:
     rtype, criteria = query.rtype, query.criteria
     common = [Condition("not r.is_deleted"), visible(look.actor)]
     if rtype != "Resource":
-        common.insert(0, Condition("r.rtype = %s", (number_of(rtype),)))
+        # An identifier leads to a row or two: all rows of the type are not to be laid beside them.
+        of_type = "(r.rtype = %s) is true" if any(map(_is_name, criteria)) else "r.rtype = %s"
+        common.insert(0, Condition(of_type, (number_of(rtype),)))
     driver = next((c for c in criteria if isinstance(c, Criterion) and hot_codes(rtype, c)), None)
     plain = [one for one in criteria if isinstance(one, Criterion)]
     if 0 < len(plain) < len(criteria):
@@ -160,6 +162,10 @@ def _of_type(look: Look, query: Query) -> list[Branch]:
         Branch(rtype, all_of([*common, first]), checks, query.sort),
         Branch(rtype, all_of([*common, negated(first), another]), checks, query.sort),
     ]
+
+
+def _is_name(clause: Clause) -> bool:
+    return isinstance(clause, Criterion) and clause.parameter.code == "identifier" and not clause.modifier
 
 
 def _is_narrow(look: Look, rtype: str, common: Sequence[Condition], criteria: Sequence[Criterion]) -> bool:
