@@ -44,6 +44,8 @@ def test_every_page_is_accessible_small_and_free_of_errors(
         "browse": "/browse?type=Observation",
         "resource": "/browse/" + re.search(r"resource=([^&]+)", message)[1],
         "health": "/health",
+        "pipelines": "/pipelines",
+        "pipeline-runs": "/pipelines/lake",
         "not-found": "/nothing-here",
         "sign-in": "/sign-in",
         **{f"record{tab.replace('/', '-') or '-summary'}": f"{record}{tab}" for tab in TABS},

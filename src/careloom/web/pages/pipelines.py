@@ -22,7 +22,7 @@ from careloom.web.record import message_path
 from careloom.web.road import Road, deed, page
 from careloom.web.wording import moment, span
 
-TONES = {"failed": "now", "behind": "soon", "never run": "soon", "in order": "good"}
+TONES = {"failed": "soon", "behind": "soon", "never run": "soon", "in order": "good"}
 SHOWN = 20
 
 
@@ -123,7 +123,7 @@ def _line(call: Call, one: Standing) -> Line:
         rows="" if one.rows is None else f"{one.rows:,}",
         when=f"{span(call.now - ended)} ago" if ended else "",
         took=f"{one.run.seconds:.1f} s" if one.run and one.run.seconds is not None else "",
-        gates=[(gate.name, "good" if gate.is_held else "now", gate.told) for gate in one.gates],
+        gates=[(gate.name, "good" if gate.is_held else "soon", gate.told) for gate in one.gates],
         retries=f"{one.retries:,}" if one.retries else "",
         set_aside=f"{one.set_aside:,}" if one.set_aside else "",
         aside_href=held if call.may("event.read") else "",
@@ -138,7 +138,7 @@ def _ran(call: Call, run: Run) -> dict[str, object]:
         "by": run.asked_by,
         "what": "backfill" if run.is_backfill else "run",
         "outcome": run.outcome,
-        "tone": {"done": "good", "failed": "now", "busy": "soon"}.get(run.outcome, ""),
+        "tone": {"done": "good", "failed": "soon", "busy": "soon"}.get(run.outcome, ""),
         "took": f"{run.seconds:.1f} s" if run.seconds is not None else "",
         "rows": "" if run.rows is None else f"{run.rows:,}",
         "gates": ", ".join(f"{gate.name}: {gate.told}" for gate in run.gates),
