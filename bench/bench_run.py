@@ -26,8 +26,9 @@ from careloom.flow import Flow
 from careloom.lake import manifest
 from careloom.lake.column import digest_of, table_schema
 from careloom.lake.manifest import Manifest
-from careloom.lake.parquet import sparse, write
+from careloom.lake.parquet import write
 from careloom.lake.row import to_row
+from careloom.lake.sparse import sparse
 from careloom.lake.table import Table
 from careloom.settings import Settings, lake_root
 from careloom.store import accounts
@@ -70,7 +71,7 @@ def laid(root: Path, rows: int) -> None:
         "is_aside": False,
     }
     found = [to_row(observation(number)) | {"id": f"o{number}"} | own for number in range(BLOCK)]
-    block = sparse(pa.Table.from_pylist(found, schema=table_schema(RTYPE)))
+    block = sparse(found, table_schema(RTYPE))
 
     def blocks() -> Iterator[pa.Table]:
         at = block.column_names.index("id")

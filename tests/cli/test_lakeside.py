@@ -138,3 +138,14 @@ def test_a_view_of_the_store_is_run_by_its_name_and_an_unknown_one_names_those_t
     assert '"name":"sexes"' in run("views", "sexes").output
     assert run("run", "condition", "--format", "json").output.split() == ["[", "]"]
     assert "observation_coding" in str(run("run", "elephant").exception)
+
+
+def test_views_are_kept_refreshed_and_dropped(run: Run, database: Database) -> None:
+    say(database, "a", "b")
+    run("build")
+    kept = run("keep", "patient", "nothing")
+    assert "the view nothing is not kept" in kept.output
+    say(database, "c")
+    [line] = [line for line in run("refresh").output.splitlines() if "patient" in line]
+    assert " 3 " in line
+    assert "patient" not in run("keep", "--drop", "patient", "nothing").output

@@ -128,7 +128,7 @@ def compact(**options: Any) -> None:
 
     settings = settings_of(options)
     rows = fewer = 0
-    with opened(settings) as database, bar("Compacting") as moved, _writing(database, settings) as writer:
+    with opened(settings) as database, bar("Compacting") as moved, writing_lake(database, settings) as writer:
         for number, rtype in enumerate(writer.types):
             moved(number, len(writer.types))
             rows += compaction.settle(writer, rtype, is_whole=True)
@@ -152,7 +152,7 @@ def vacuum(*, hours: float, **options: Any) -> None:
     from careloom.lake import compaction
 
     settings = settings_of(options)
-    with opened(settings) as database, _writing(database, settings) as writer:
+    with opened(settings) as database, writing_lake(database, settings) as writer:
         count = compaction.vacuum(writer, hours)
     click.echo(f"{count} files were deleted.")
 
@@ -257,7 +257,8 @@ def settings_of(options: dict[str, Any]) -> Settings:
 
 
 @contextmanager
-def _writing(database: Database, settings: Settings, *, is_fresh: bool = False) -> Generator[Writer]:
+def writing_lake(database: Database, settings: Settings, *, is_fresh: bool = False) -> Generator[Writer]:
+    """The writer of the lake, alone; waits for another one for a while."""
     from careloom.lake.build import writing
 
     with writing(database, lake_root(settings), is_fresh=is_fresh, wait_s=WAIT_S) as writer:

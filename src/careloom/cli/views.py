@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from careloom.cli import options as shared
-from careloom.cli.lakeside import lake
+from careloom.cli.keeping import lake
 from careloom.cli.opened import opened
 from careloom.fhir.outcome import Issue, OutcomeError, Severity
 from careloom.fhir.resource import dumps, loads

@@ -11,17 +11,21 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import structlog
 
 from careloom.fhir.outcome import Issue, OutcomeError
-from careloom.lake import intake, manifest
+from careloom.lake import intake, manifest, sight
+from careloom.lake.kept.keeper import FOLDER, Keeper
+from careloom.lake.known import RTYPE as VIEW
 from careloom.lake.manifest import Manifest
+from careloom.lake.sight import Sources
 from careloom.lake.table import Table, tables_of
 from careloom.store import feed
 from careloom.store.aside import set_aside, taken_back
@@ -58,6 +62,7 @@ class Writer:
         self._told_readers = self.published
         self._farthest = max((table.reached for table in self._tables.values()), default=START)
         self._refuse_another_store()
+        self.kept = Keeper(database, root, self.published.kept, lambda said: self._told(said, self._done))
 
     def step(self, rows: int = intake.BATCH_ROWS) -> int:
         """Take in the next batch; how many versions it had (0: the lake has all)."""
@@ -65,6 +70,7 @@ class Writer:
         batch = intake.read(self.database, self.published.cursor, rows)
         for rtype in sorted(batch.by_type):
             self._take(rtype, batch)
+        self.kept.is_stale |= VIEW in batch.by_type
         last = batch.last or self.published.last
         # A writer that was killed may have brought some tables farther than this batch, and others not.
         if (batch.versions or self._is_due(batch.reached)) and batch.reached >= self._farthest:
@@ -73,6 +79,10 @@ class Writer:
         else:
             # Nothing came: where to go on is kept in mind, and not worth a write.
             self.published = replace(self.published, cursor=batch.reached, last=last)
+        if batch.reached >= self._farthest:
+            self.kept.remake(self._sources, self.published.cursor)
+            if self.kept.published() != self._told_readers.kept:
+                self.publish()
         self._done += batch.versions
         self._told("published", self._done)
         return batch.versions
@@ -98,7 +108,11 @@ class Writer:
         versions = dict(self.published.versions)
         versions |= {rtype: table.version for rtype, table in self._tables.items()}
         self.published = Manifest(
-            cursor or self.published.cursor, last or self.published.last, datetime.now(UTC), versions
+            cursor or self.published.cursor,
+            last or self.published.last,
+            datetime.now(UTC),
+            versions,
+            self.kept.published(),
         )
         manifest.publish(self.root, self.published)
         self._told_readers = self.published
@@ -110,10 +124,13 @@ class Writer:
         return is_whole or at is None or datetime.now(UTC) - at > HEARTBEAT
 
     def _take(self, rtype: str, batch: intake.Batch) -> None:
-        table = self.table(rtype)
-        placed = [each for each in batch.by_type[rtype] if each[0] > table.reached]
-        if not placed:
-            return
+        table, whole = self.table(rtype), batch.by_type[rtype]
+        placed = [each for each in whole if each[0] > table.reached]
+        found = self._append(table, placed, batch) if placed else None
+        self.kept.take(rtype, whole, batch.reached, found if len(placed) == len(whole) else None)
+
+    def _append(self, table: Table, placed: Sequence[intake.Placed], batch: intake.Batch) -> pa.Table:  # pyright: ignore[reportUnknownParameterType]
+        rtype = table.rtype
         self._told(f"laying {rtype}", self._done)
         laid = intake.laid(rtype, placed)
         if laid.aside:
@@ -124,6 +141,11 @@ class Writer:
         self._told(f"writing {rtype}", self._done)
         table.append(laid.table, batch.began, batch.reached)
         self._told(f"committed {rtype}", self._done)
+        return laid.table
+
+    def _sources(self, rtype: str) -> Sources:
+        parts = self._tables[rtype].parts() if rtype in self._tables else []
+        return Sources(rtype, sight.outline(self.root, rtype), self.root / rtype, parts)
 
     def _refuse_another_store(self) -> None:
         last = self.published.last
@@ -186,6 +208,8 @@ def _clear(database: Database, root: Path) -> None:
     (root / manifest.NAME).unlink(missing_ok=True)
     for rtype in tables_of(root):
         shutil.rmtree(root / rtype)
+    for folder in (root / FOLDER).glob("*-*"):
+        shutil.rmtree(folder)
     with database.connection() as connection:
         taken_back(connection, STATION)
 

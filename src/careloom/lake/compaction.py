@@ -56,6 +56,9 @@ def tidy(writer: Writer) -> int:
             touched += settle(writer, rtype) > 0
         elif len(newest := _newest(_small(parts))) >= MANY:
             touched += _gather(writer, rtype, newest) > 0
+    if writer.kept.tidy():
+        writer.publish()
+        touched += 1
     return touched
 
 
@@ -137,6 +140,7 @@ def vacuum(writer: Writer, hours: float) -> int:
         len(writer.table(rtype).vacuum(hours, [keep[rtype]] if rtype in keep else []))
         for rtype in writer.types
     )
+    writer.kept.vacuum(hours)
     wanted = {sight.outline(writer.root, rtype) for rtype in writer.types}
     for path in (writer.root / sight.OUTLINES).glob("*"):
         # Two readers of different versions of careloom may look at one lake while it is brought up to date.

@@ -14,6 +14,8 @@ import duckdb
 
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.lake import manifest, sight
+from careloom.lake.kept.keeper import kept_table
+from careloom.lake.kept.table import KeptTable
 from careloom.lake.manifest import Manifest
 from careloom.lake.session import opened
 from careloom.lake.sight import Sources, When
@@ -58,6 +60,20 @@ class Lake:
             )
         table = Table(self.root, rtype, self.published.versions[rtype])
         return Sources(rtype, sight.outline(self.root, rtype), table.folder, table.parts())
+
+    @property
+    def kept(self) -> list[str]:
+        """The views whose rows are kept."""
+        return sorted(self.published.kept)
+
+    def kept_rows(self, name: str) -> KeptTable:
+        """The rows of a kept view, as of the tables that are published with it. Raises OutcomeError(not-found)."""
+        found = self.published.kept.get(name)
+        if found is None:
+            known = ", ".join(self.kept) or "none"
+            text = f"The rows of the view '{name[:64]}' are not kept; there are: {known}."
+            raise OutcomeError(Issue("not-found", text))
+        return kept_table(self.root, name, found)
 
     def connection(
         self,

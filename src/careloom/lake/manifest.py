@@ -21,6 +21,16 @@ NAME = "published.json"
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """The rows of a view as they are kept (lake.kept)."""
+
+    digest: str
+    """Of its definition: where the table is."""
+    version: int
+    """Of Delta's log."""
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """A consistent state of the lake."""
 
@@ -32,6 +42,8 @@ class Manifest:
     """When it was published."""
     versions: dict[str, int] = field(default_factory=dict[str, int])
     """Type -> version of Delta's log."""
+    kept: dict[str, Kept] = field(default_factory=dict[str, Kept])
+    """Name of a view -> its rows."""
 
 
 def read(root: Path) -> Manifest | None:

@@ -20,19 +20,25 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from careloom.fhir.outcome import Issue, OutcomeError
+from careloom.fhir.resource import dumps
 from careloom.lake.build import writing
+from careloom.lake.kept.keeper import wish
 from careloom.lake.lake import Lake
+from careloom.lake.ready import ready_view
 from careloom.lake.table import Table, tables_of
+from careloom.lake.view.statement import compile_view
 from careloom.settings import Settings
 from careloom.store.feed import Cursor
 from careloom.verify.figure import Figure
-from careloom.verify.lake_store import Shore, hl7, shore, synthea
+from careloom.verify.lake_store import CLINIC, Shore, hl7, shore, synthea
 from careloom.verify.lake_victim import ROWS
 from careloom.verify.progress import Told, progress
 
 NAME = "lake-incremental"
 SEED = 9
 CHANGED = 20
+KEPT = ("condition", "observation", "patient")
+"""Views whose rows are kept meanwhile."""
 PASSES = 3
 """So many builds, each from nothing, share the kills."""
 
@@ -49,6 +55,7 @@ def check(
         told("filling a store", 0)
         store.accept(synthea(settings, bundles), hl7(messages))
         store.change(300, chance)
+        wish(store.root, KEPT)
         phases = _phases(store)
         clean = store.rows()
         told("killing writers", 0)
@@ -56,7 +63,11 @@ def check(
         broken = store.rows(_broken(store))
         torn_apart = _torn(store, torn, chance)
         compacted = store.rows(_broken(store))
+        agree = sum(_agrees(root, name) for root in (store.root, _broken(store)) for name in KEPT)
         rows, others = _one_by_one(store, chance)
+        view_rows, ran = _kept_one_by_one(store)
+        agree += sum(_agrees(store.root, name) for name in KEPT)
+    views = 3 * len(KEPT)
     same = sum(clean[rtype] == broken.get(rtype) for rtype in clean)
     still = sum(clean[rtype] == compacted.get(rtype) for rtype in clean)
     return [
@@ -67,6 +78,13 @@ def check(
         Figure(check=f"{NAME}.tables-after-kills", passed=same, failed=len(clean) - same),
         Figure(check=f"{NAME}.compactions-killed", value=torn_apart, unit="kills"),
         Figure(check=f"{NAME}.tables-after-compaction", passed=still, failed=len(clean) - still),
+        Figure(
+            check=f"{NAME}.view-rows-a-change",
+            passed=min(view_rows, CHANGED),
+            failed=abs(view_rows - CHANGED),
+        ),
+        Figure(check=f"{NAME}.view-resources-run", passed=min(ran, CHANGED), failed=abs(ran - CHANGED)),
+        Figure(check=f"{NAME}.kept-views", passed=agree, failed=views - agree),
     ]
 
 
@@ -132,6 +150,7 @@ def _dies(store: Shore, root: Path, place: Place) -> bool:
 def _forget_lake(root: Path) -> None:
     for path in sorted(root.rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
+    wish(root, KEPT)
 
 
 def _is_whole(feed: Sequence[tuple[Cursor, tuple[str, str, int]]], root: Path) -> bool:
@@ -192,3 +211,33 @@ def _run(call: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
+
+
+def _agrees(root: Path, name: str) -> bool:
+    """Whether the rows that are kept of a view are those of a fresh run."""
+    lake = Lake(root)
+    statement = compile_view(ready_view(name))
+    with lake.connection(types=[statement.resource], may_lack=True) as duck:
+        kept = duck.execute(f"select * from ({lake.kept_rows(name).current()}) order by all").fetchall()
+        return kept == duck.execute(f"select * from ({statement.sql()}) order by all").fetchall()
+
+
+def _kept_one_by_one(store: Shore) -> tuple[int, int]:
+    """Change patients one by one: how many rows of the view came of it, and on how many resources it was run."""
+    rows = ran = 0
+    for number in range(CHANGED):
+        before = {file.name for file in Lake(store.root).kept_rows("patient").files()}
+        body = {
+            "resourceType": "Patient",
+            "id": f"kept-{number % 2}",
+            "gender": "female",
+            "birthDate": f"19{number + 10}",
+        }
+        store.flow.update("Patient", str(body["id"]), dumps(body), CLINIC)
+        with writing(store.database, store.root) as writer:
+            while writer.step():
+                pass
+            ran += writer.kept.ran
+        after = Lake(store.root).kept_rows("patient").files()
+        rows += sum(file.rows for file in after if file.name not in before)
+    return rows, ran
