@@ -8,7 +8,8 @@ import pytest
 from tests.lake.conftest import Shore, observation, patient
 
 from careloom.fhir.outcome import OutcomeError
-from careloom.lake.sandbox import Limits, asked
+from careloom.lake.prepared import Prepared
+from careloom.lake.sandbox import Limits, asked, sealed
 from careloom.store.actor import Actor
 
 PHYSICIAN = Actor("dr", frozenset({"physician"}))
@@ -91,9 +92,7 @@ def test_what_does_more_than_read_the_tables_is_refused(filled: Shore) -> None:
 
 
 def test_the_engine_itself_opens_no_file_but_those_of_its_views(filled: Shore) -> None:
-    from careloom.lake.sandbox import sealed
-
-    with sealed(filled.root, [], Limits()) as duck:
+    with sealed(filled.root, Prepared((), ()), Limits()) as duck:
         for sql in (
             f"from read_parquet('{filled.root}/Patient/*.parquet')",
             f"from glob('{filled.root}/*')",
@@ -110,8 +109,8 @@ def test_the_engine_itself_opens_no_file_but_those_of_its_views(filled: Shore) -
 
 def test_names_and_types_of_the_tables_can_be_read(filled: Shore) -> None:
     assert ask(filled, OF_ONE, "show tables") == [("Observation",), ("Patient",)]
-    names = ask(filled, OF_ONE, "select distinct table_name from information_schema.columns order by 1")
-    assert names == [("Observation",), ("Patient",)]
+    names = "select distinct table_name from information_schema.columns where table_schema = {} order by 1"
+    assert ask(filled, OF_ONE, names.format("'main'")) == [("Observation",), ("Patient",)]
     assert ("birthDate", "VARCHAR") in [row[:2] for row in ask(filled, OF_ONE, "describe Patient")]
     assert ask(filled, OF_ONE, "explain select id from Patient")
 

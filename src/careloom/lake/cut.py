@@ -32,6 +32,7 @@ from careloom.lake.reading import literal
 from careloom.store.actor import Actor
 from careloom.store.database import Connection
 from careloom.store.seen import Seen, seen
+from careloom.store.visible import visible
 
 CUTS = "_cuts"
 MOST_CUTS = 400
@@ -57,7 +58,10 @@ def table(lake: Lake, connection: Connection, actor: Actor, rtype: str, maker: M
     The lake was published before the store is asked: whatever row the lake has, the store has a word on it.
     Raises OutcomeError(forbidden) for an actor without clinical.read.
     """
-    sources = lake.sources(rtype)
+    sources = lake.sources(rtype, may_lack=True)
+    if rtype not in lake.published.versions:
+        visible(actor)
+        return Table(rtype, sight.plain(rtype, [sources.outline]), (sources.outline,))
     sees = seen(connection, actor, rtype)
     if sees.is_all:
         files = (sources.outline, *(sources.folder / part.name for part in sources.parts))
@@ -69,7 +73,7 @@ def table(lake: Lake, connection: Connection, actor: Actor, rtype: str, maker: M
     else:
         with maker() as duck:
             _make(duck, sight.current(sources), sees, path)
-        _tidy(path.parent)
+        tidy(path.parent)
     return Table(rtype, sight.plain(rtype, [sources.outline, path]), (sources.outline, path))
 
 
@@ -93,7 +97,7 @@ def _make(duck: duckdb.DuckDBPyConnection, current: str, sees: Seen, path: Path)
         duck.unregister("sees")
 
 
-def _tidy(folder: Path) -> None:
+def tidy(folder: Path) -> None:
     """Remove those that were not used for longest; never one that somebody may be about to open."""
     now = time.time()
     aged: Sequence[tuple[float, Path]] = sorted(

@@ -37,6 +37,8 @@ NO_FUNCTIONS = frozenset({
 SCHEMA_TABLES = frozenset({"tables", "columns"})
 """Of information_schema: names and types, nothing else."""
 
+LISTING = "information_schema"
+
 _EXPLAIN = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*explain\b", re.IGNORECASE | re.DOTALL)
 _NO_PLACE = 2**63
 READS = "Only one statement that reads is answered: SELECT, WITH, FROM, VALUES, DESCRIBE, SUMMARIZE, SHOW or EXPLAIN."
@@ -48,13 +50,15 @@ class Question:
 
     sql: str
     tables: tuple[str, ...]
-    """Those of the lake that it names."""
+    """Those that it reads, by their full names (`Patient`, `marts.persons`)."""
     parameters: tuple[str, ...]
     """`$name` of it, without the dollar."""
+    is_listing: bool = False
+    """It asks which tables there are."""
 
 
 def question(sql: str, known: Collection[str]) -> Question:
-    """Judge a statement; `known`: the tables that there are.
+    """Judge a statement; `known`: the full names of the tables that there are.
 
     Raises OutcomeError with place and cause: invalid, not-supported, not-found, too-long.
     """
@@ -68,19 +72,22 @@ def question(sql: str, known: Collection[str]) -> Question:
     names = {name.lower(): name for name in known}
     own = {str(one["key"]).lower() for node in nodes for one in _ctes(node)}
     tables: dict[str, None] = {}
+    is_listing = False
     for node in nodes:
         place = _place(node, sql, offset)
         kind = node.get("type")
         if kind == "BASE_TABLE":
-            tables.update(dict.fromkeys(_table(node, names, own, place)))
+            found = _table(node, names, own, place)
+            is_listing |= found == LISTING
+            tables.update({} if found in {"", LISTING} else {found: None})
         elif kind == "TABLE_FUNCTION":
             _refuse_unless(_called(node["function"]) in TABLE_FUNCTIONS, _called(node["function"]), place)
         elif kind == "FUNCTION":
             _refuse_unless(_called(node) not in NO_FUNCTIONS, _called(node), place)
-        elif kind == "SHOW_REF" and node.get("show_type") != "DESCRIBE":
-            tables.update(dict.fromkeys(known if node.get("show_type") == "SHOW_SPECIAL" else ()))
+        elif kind == "SHOW_REF":
+            is_listing |= node.get("show_type") == "SHOW_SPECIAL"
     parameters = (str(node["identifier"]) for node in nodes if node.get("class") == "PARAMETER")
-    return Question(sql, tuple(tables), tuple(dict.fromkeys(parameters)))
+    return Question(sql, tuple(tables), tuple(dict.fromkeys(parameters)), is_listing)
 
 
 def placed(sql: str, position: int) -> str:
@@ -135,26 +142,32 @@ def _ctes(node: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [*found, {"key": name}] if isinstance(name, str) else found
 
 
-def _table(
-    node: Mapping[str, Any], names: Mapping[str, str], own: Collection[str], place: str
-) -> tuple[str, ...]:
-    """What it names of the lake: nothing if it is a name of the statement's own."""
+def _table(node: Mapping[str, Any], names: Mapping[str, str], own: Collection[str], place: str) -> str:
+    """The full name of what it names: LISTING for the tables of names, "" for what the statement itself makes."""
     catalog, schema, name = (
         str(node.get(part) or "").lower() for part in ("catalog_name", "schema_name", "table_name")
     )
     if catalog in {"", "memory"}:
         if schema == "information_schema" and name in SCHEMA_TABLES:
-            return tuple(names.values())
+            return LISTING
         if schema == "" and catalog == "" and name in own:
-            return (names[name],) if name in names else ()
-        if schema in {"", "main"} and name in names:
-            return (names[name],)
+            return names.get(name, "")
+        full = name if schema in {"", "main"} else f"{schema}.{name}"
+        if full in names:
+            return names[full]
     whole = ".".join(
         str(node[part]) for part in ("catalog_name", "schema_name", "table_name") if node.get(part)
     )
-    near = difflib.get_close_matches(name, names, 1)
-    hint = f" Did you mean {names[near[0]]}?" if near else ""
+    hint = f" Did you mean {near}?" if (near := _near(whole.lower(), names)) else ""
     raise OutcomeError(Issue("not-found", f"At {place}: there is no table '{whole[:80]}'.{hint}"))
+
+
+def _near(name: str, names: Mapping[str, str]) -> str:
+    """The table that was meant: the same word in a schema, or one that is written nearly so."""
+    bare = name.rpartition(".")[2]
+    same = [full for full in names if full.rpartition(".")[2] == bare]
+    found = same or difflib.get_close_matches(name, names, 1) or difflib.get_close_matches(bare, names, 1)
+    return names[found[0]] if found else ""
 
 
 def _called(function: Mapping[str, Any]) -> str:

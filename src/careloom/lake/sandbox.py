@@ -23,8 +23,9 @@ import msgspec
 import pyarrow as pa
 
 from careloom.fhir.outcome import Issue, OutcomeError
-from careloom.lake.cut import Table, table
 from careloom.lake.lake import Lake
+from careloom.lake.offer import Offer, offers
+from careloom.lake.prepared import Prepared, prepared
 from careloom.lake.question import Question, placed, question
 from careloom.lake.reading import literal
 from careloom.lake.session import SCRATCH, opened
@@ -113,29 +114,36 @@ def asked(
     limits = limits or Limits()
     refuse(actor)
     lake = Lake(root)
-    asks = question(sql, lake.types)
+    offered = offers(lake)
+    asks = question(sql, [*lake.types, *offered])
     given = _given(asks, values or {})
     if not _places.acquire(timeout=WAIT_S):
         raise OutcomeError(Issue("throttled", "Other statements are running: ask again in a moment."))
     try:
         with _alarm(limits.seconds) as alarm:
-            tables = _tables(database, lake, actor, asks, limits, alarm)
-            with sealed(root, tables, limits) as duck, alarm.watching(duck):
+            ready = _ready(database, lake, actor, asks, offered, limits, alarm)
+            with sealed(root, ready, limits) as duck, alarm.watching(duck):
                 yield Rows(sql, _bound(duck, sql, given), limits.rows, alarm)
     finally:
         _places.release()
 
 
-def _tables(
-    database: Database, lake: Lake, actor: Actor, asks: Question, limits: Limits, alarm: _Alarm
-) -> list[Table]:
+def _ready(
+    database: Database,
+    lake: Lake,
+    actor: Actor,
+    asks: Question,
+    offered: Mapping[str, Offer],
+    limits: Limits,
+    alarm: _Alarm,
+) -> Prepared:
     @contextmanager
     def maker() -> Generator[duckdb.DuckDBPyConnection]:
         with opened(lake.root, limits.memory, limits.threads) as duck, alarm.watching(duck):
             yield duck
 
     with _errors(asks.sql, is_bound=True), database.connection() as connection:
-        return [table(lake, connection, actor, rtype, maker) for rtype in asks.tables]
+        return prepared(lake, connection, actor, asks, offered, maker)
 
 
 def _bound(duck: duckdb.DuckDBPyConnection, sql: str, given: Mapping[str, Any]) -> duckdb.DuckDBPyRelation:
@@ -150,14 +158,14 @@ def _bound(duck: duckdb.DuckDBPyConnection, sql: str, given: Mapping[str, Any]) 
 
 
 @contextmanager
-def sealed(root: Path, tables: list[Table], limits: Limits) -> Generator[duckdb.DuckDBPyConnection]:
-    """A DuckDB that knows these tables and can open their files, and can reach nothing else."""
+def sealed(root: Path, ready: Prepared, limits: Limits) -> Generator[duckdb.DuckDBPyConnection]:
+    """A DuckDB that was told this and can open these files, and can reach nothing else."""
     # Objects of Python must not stand for tables: SQL could name any variable of this program.
     config: dict[str, Any] = {"python_enable_replacements": "false", "autoload_known_extensions": "false"}
     with opened(root, limits.memory, limits.threads, config) as duck:
-        for one in tables:
-            duck.execute(f'create view "{one.rtype}" as {one.sql}')
-        paths = ", ".join(literal(file) for one in tables for file in one.files)
+        for statement in ready.statements:
+            duck.execute(statement)
+        paths = ", ".join(map(literal, ready.files))
         duck.execute("set errors_as_json = true")
         duck.execute(f"set temp_directory = {literal(root / SCRATCH)}")
         duck.execute(f"set max_temp_directory_size = '{limits.spill}'")

@@ -4,7 +4,7 @@ create temp table chronic_conditions as
 with said as (
     select i.person, c.id, day_of(coalesce(c.onsetDateTime, c.onsetPeriod."start", c.recordedDate)) as day,
         has_code(c.clinicalStatus, ['inactive', 'resolved', 'remission']) as is_over, unnest(coded(c.code)) as coding
-    from "Condition" c join identity i on i.patient = id_of(c.subject.reference, 'Patient')
+    from main."Condition" c join identity i on i.patient = id_of(c.subject.reference, 'Patient')
     where not has_code(c.verificationStatus, ['refuted', 'entered-in-error'])
 )
 select s.person, k.condition, min(s.day) as first_known, max(s.day) as last_known, count(distinct s.id)::integer as records,

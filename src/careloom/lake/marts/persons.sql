@@ -6,8 +6,8 @@ with gathered as (
         -- Who is known to be dead in one source is dead; where dates differ, the first source speaks.
         bool_or(coalesce(p.deceasedBoolean, p.deceasedDateTime is not null)) as is_dead,
         moment_of(arg_min(p.deceasedDateTime, p.id)) as died_at
-    from identity i join "Patient" p on p.id = i.patient group by i.person
+    from identity i join main."Patient" p on p.id = i.patient group by i.person
 )
 select g.person, g.patients, coalesce(p.gender, g.gender) as gender,
     day_of(coalesce(p.birthDate, g.birthDate)) as birth_date, coalesce(g.is_dead, false) as is_dead, g.died_at, g.postal_code
-from gathered g left join "Person" p on g.person = 'Person/' || p.id;
+from gathered g left join main."Person" p on g.person = 'Person/' || p.id;

@@ -13,7 +13,7 @@ with following as (
             when f.discharged_at is null then 'not discharged'
             when f.discharge in ('exp', '20') or cast(p.died_at as date) <= cast(f.discharged_at as date) then 'died'
             when f.discharge in ('aadvice', '07') then 'left against advice'
-            when cast(f.discharged_at as date) + 30 > getvariable('release') then 'not followed for 30 days'
+            when cast(f.discharged_at as date) + 30 > (select day from release) then 'not followed for 30 days'
         end as excluded
     from following f join persons p using (person)
 )

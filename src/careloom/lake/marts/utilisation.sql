@@ -14,11 +14,11 @@ with visit as (
 ), done as (
     select i.person, date_trunc('month', day_of(coalesce(p.performedDateTime, p.performedPeriod."start"))) as month,
         count(*) as procedures
-    from "Procedure" p join identity i on i.patient = id_of(p.subject.reference, 'Patient')
+    from main."Procedure" p join identity i on i.patient = id_of(p.subject.reference, 'Patient')
     where coalesce(p.status, 'unknown') not in ('preparation', 'not-done', 'entered-in-error') group by all
 ), line as (
     select b.id, id_of(b.patient.reference, 'Patient') as patient, b.created, b.billablePeriod."start" as billed, unnest(b.item) as l
-    from "ExplanationOfBenefit" b
+    from main."ExplanationOfBenefit" b
     where coalesce(b.status, 'active') = 'active' and coalesce(b.use, 'claim') = 'claim'
 ), adjudged as (
     select patient, coalesce(l.servicedPeriod."start", l.servicedDate, billed, created) as at, unnest(l.adjudication) as a from line

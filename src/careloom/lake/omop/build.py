@@ -94,7 +94,7 @@ def build(
     """Bring the CDM in `file` up to what the lake has published. `is_fresh`: build even so, ids and all."""
     if is_fresh:
         file.unlink(missing_ok=True)
-    state = f"{lake.published.cursor} {fingerprint(vocabulary)} {_digest()}"
+    state = f"{lake.published.cursor} {fingerprint(vocabulary)} {digest()}"
     with lake.connection(actor, types=TYPES, may_lack=True) as duck:
         attach(duck, file)
         is_new = _state(duck) != state
@@ -105,13 +105,15 @@ def build(
         return _report(duck, is_new=is_new)
 
 
-def attach(duck: duckdb.DuckDBPyConnection, file: Path, *, is_read_only: bool = False) -> None:
-    """Let the CDM be named `cdm`. Raises OutcomeError(not-found, lock-error)."""
+def attach(
+    duck: duckdb.DuckDBPyConnection, file: Path, *, is_read_only: bool = False, name: str = "cdm"
+) -> None:
+    """Let the CDM be named `cdm`, or another name. Raises OutcomeError(not-found, lock-error)."""
     if is_read_only and not file.exists():
         text = f"There is no CDM in {file}: `careloom lake omop build` makes one."
         raise OutcomeError(Issue("not-found", text))
     try:
-        duck.execute(f"attach {literal(file)} as cdm{' (read_only)' if is_read_only else ''}")
+        duck.execute(f"attach {literal(file)} as {name}{' (read_only)' if is_read_only else ''}")
     except duckdb.IOException:
         text = f"The CDM in {file} is in use by another process, or is no DuckDB file: try again later."
         raise OutcomeError(Issue("lock-error", text)) from None
@@ -139,9 +141,16 @@ def _transaction(duck: duckdb.DuckDBPyConnection) -> Generator[None]:
 
 def _made(duck: duckdb.DuckDBPyConnection, vocabulary: Path | None, told: Told) -> None:
     total = len(ORDER) + len(EVENTS) + 2
-    steps = iter(range(total))
-    told("vocabulary", next(steps), total)
+    told("vocabulary", 0, total)
     _schema(duck, vocabulary)
+    duck.execute("create or replace temp table known_key as from cdm.careloom.key limit 0")
+    fill(duck, told)
+
+
+def fill(duck: duckdb.DuckDBPyConnection, told: Told) -> None:
+    """Fill the tables of `cdm`, which are empty, with what the views of the types give. `known_key`: keys whose ids stand."""
+    total = len(ORDER) + len(EVENTS) + 2
+    steps = iter(range(1, total))
     duck.execute("set variable release = cast(? as date)", [release_of(duck, TYPES)])
     run_script(duck, (HERE / "etl/words.sql").read_text())
     for statement in relations():
@@ -164,10 +173,7 @@ def _made(duck: duckdb.DuckDBPyConnection, vocabulary: Path | None, told: Told) 
 
 def _schema(duck: duckdb.DuckDBPyConnection, vocabulary: Path | None) -> None:
     """Empty tables; those of the vocabulary are only made anew if its files changed."""
-    duck.execute("create schema if not exists cdm.careloom")
-    duck.execute(load.KEYS)
-    duck.execute("drop table if exists cdm.careloom.dropped")
-    duck.execute(load.DROPPED)
+    bookkeeping(duck)
     duck.execute("create table if not exists cdm.careloom.vocabulary (files varchar)")
     known = duck.execute("select files from cdm.careloom.vocabulary").fetchall()
     files = fingerprint(vocabulary)
@@ -182,6 +188,14 @@ def _schema(duck: duckdb.DuckDBPyConnection, vocabulary: Path | None) -> None:
             load_vocabulary(duck, vocabulary)
         duck.execute("delete from cdm.careloom.vocabulary")
         duck.execute("insert into cdm.careloom.vocabulary values (?)", [files])
+
+
+def bookkeeping(duck: duckdb.DuckDBPyConnection) -> None:
+    """The tables that say what came from where, and what was left out."""
+    duck.execute("create schema if not exists cdm.careloom")
+    duck.execute(load.KEYS)
+    duck.execute("drop table if exists cdm.careloom.dropped")
+    duck.execute(load.DROPPED)
 
 
 def release_of(duck: duckdb.DuckDBPyConnection, types: Sequence[str]) -> date:
@@ -199,7 +213,7 @@ def run_script(duck: duckdb.DuckDBPyConnection, script: str) -> None:
         duck.execute(statement)
 
 
-def _digest() -> str:
+def digest() -> str:
     """What the build is made by: with another version of it, the tables are made anew."""
     found = blake2b(digest_size=8)
     for path in sorted([*HERE.rglob("*.sql"), *HERE.glob("*.tsv"), *HERE.glob("*.py")]):

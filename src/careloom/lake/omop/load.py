@@ -48,8 +48,12 @@ def load(duck: duckdb.DuckDBPyConnection, name: str, sql: str) -> None:
 
 def _number(duck: duckdb.DuckDBPyConnection, name: str) -> None:
     duck.execute(
+        f"insert into cdm.careloom.key select k.* from known_key k"
+        f" semi join staged s on s.key = k.source where k.table_name = '{name}'"
+    )
+    duck.execute(
         f"insert into cdm.careloom.key select '{name}', key,"
-        f" coalesce((select max(id) from cdm.careloom.key where table_name = '{name}'), 0)"
+        f" coalesce((select max(id) from (from cdm.careloom.key union all from known_key) where table_name = '{name}'), 0)"
         " + row_number() over (order by key)"
         " from (select distinct key from staged where key is not null) s"
         f" anti join (select source from cdm.careloom.key where table_name = '{name}') k on k.source = s.key"

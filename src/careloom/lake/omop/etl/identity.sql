@@ -2,11 +2,11 @@
 create temp table identity as
 with linked as (
     select id_of(l.target.reference, 'Patient') as patient, min(p.id) as person
-    from (select id, unnest(link) as l from "Person" where coalesce(active, true)) p
+    from (select id, unnest(link) as l from main."Person" where coalesce(active, true)) p
     group by all
 )
 select p.id as patient, coalesce('Person/' || l.person, 'Patient/' || p.id) as person
-from "Patient" p left join linked l on l.patient = p.id;
+from main."Patient" p left join linked l on l.patient = p.id;
 
 -- What happened, or happens: a planned or cancelled Encounter, or one entered in error, is no visit.
 create temp table encounter as
@@ -17,7 +17,7 @@ select id, id_of(partOf.reference, 'Encounter') as part_of, id_of(subject.refere
     serviceProvider.reference as place, location, hospitalization.admitSource as admit_source,
     hospitalization.dischargeDisposition as discharge, has_code(priority, ['EL']) as is_elective,
     coalesce("class".code, coded(type[1])[1].code) as source_value
-from "Encounter"
+from main."Encounter"
 where coalesce(status, 'unknown') not in ('planned', 'cancelled', 'entered-in-error');
 
 -- The stay in a ward is part of the stay in hospital: each Encounter with the outermost one that it is part of.

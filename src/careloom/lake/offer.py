@@ -1,0 +1,117 @@
+"""lake.offer: what a statement may name beside the tables of the types: marts, ready views and the CDM, each in a schema.
+
+Room: lake. May import: lake. A schema for each group, for their names are not told apart otherwise: `Patient` is the table
+of the type, `views.patient` the ready view, `omop.person` is not `marts.persons`.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from careloom.lake.lake import Lake
+from careloom.lake.marts import mart
+from careloom.lake.omop import build, ddl
+from careloom.lake.omop.facts import tables
+from careloom.lake.ready import ready_view, ready_views
+from careloom.lake.view.statement import Statement, compile_view
+
+Group = Literal["marts", "views", "omop"]
+GROUPS: dict[Group, str] = {
+    "marts": "Marts: by person, computed from what you see",
+    "views": "Views: flat tables of one type",
+    "omop": "OMOP CDM 5.4",
+}
+"""In the order in which they are shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column as it is shown."""
+
+    name: str
+    type: str
+    about: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One table that is made when a statement names it."""
+
+    group: Group
+    name: str
+    about: str
+    columns: tuple[Column, ...]
+
+    @property
+    def full(self) -> str:
+        """As a statement names it."""
+        return f"{self.group}.{self.name}"
+
+
+def offers(lake: Lake) -> dict[str, Offer]:
+    """All there are, by their full names; the CDM only where it was built."""
+    found = [*_marts(), *_views(), *(_cdm() if (lake.root / build.FILE).exists() else ())]
+    return {one.full: one for one in found}
+
+
+@cache
+def ready_statement(name: str) -> Statement:
+    """A ready view, compiled. Raises OutcomeError(not-found)."""
+    return compile_view(ready_view(name))
+
+
+@cache
+def _marts() -> tuple[Offer, ...]:
+    told = tomllib.loads((mart.HERE / "about.toml").read_text("utf-8"))
+    return tuple(
+        Offer("marts", name, told[name]["about"], tuple(Column(*one) for one in told[name]["columns"]))
+        for name in mart.MARTS
+    )
+
+
+@cache
+def _views() -> tuple[Offer, ...]:
+    return tuple(_view(name) for name in ready_views())
+
+
+def _view(name: str) -> Offer:
+    told = ready_view(name)
+    types = {str(one["name"]): str(one.get("type", "string")) for one in _columns(told)}
+    lists = ready_statement(name).lists
+    columns = (
+        Column(each, types.get(each, "string") + ("[]" if each in lists else ""))
+        for each in ready_statement(name).columns
+    )
+    return Offer("views", name, str(told.get("title") or told.get("description") or ""), tuple(columns))
+
+
+def _columns(select: object) -> Iterator[dict[str, object]]:
+    """Every column of a ViewDefinition, however deep."""
+    waiting = [select]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, list):
+            waiting.extend(one)
+        elif isinstance(one, dict):
+            yield from (each for each in one.get("column", ()) if "name" in each)
+            waiting.extend(one[key] for key in ("select", "unionAll") if key in one)
+
+
+@cache
+def _cdm() -> tuple[Offer, ...]:
+    told = tomllib.loads((Path(build.__file__).parent / "about.toml").read_text("utf-8"))
+    return tuple(
+        Offer(
+            "omop",
+            table.name,
+            told.get(table.name, "Empty here; a site's own data may fill it."),
+            tuple(Column(field.name, ddl.column_type(field, "careloom").lower()) for field in table.fields),
+        )
+        for table in tables().values()
+        if table.schema != "RESULTS"
+    )
