@@ -16,7 +16,10 @@ def signed_in(served: Any) -> Iterator[Callable[[str], httpx.Client]]:
     clients: list[httpx.Client] = []
 
     def enter(role: str) -> httpx.Client:
-        client = httpx.Client(base_url=served.url, headers={"Accept": "text/html"}, follow_redirects=True)
+        # The first statement starts a process, which takes its time on a busy machine.
+        client = httpx.Client(
+            base_url=served.url, headers={"Accept": "text/html"}, follow_redirects=True, timeout=60
+        )
         clients.append(client)
         found = re.search(r'name="csrf" value="([^"]+)"', client.get("/sign-in").text)
         assert found

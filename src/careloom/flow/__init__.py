@@ -20,9 +20,11 @@ from careloom.flow.bulk_expiry import expire
 from careloom.flow.guides import demand_of, profiles_of
 from careloom.flow.interaction import NO_GUARD, Came, Desk, Guard, arrival_of, interact
 from careloom.flow.job import run_job
+from careloom.flow.report import run_reports
 from careloom.flow.station import run_station, run_timer
 from careloom.flow.transaction import Answer, no_answer, transact
 from careloom.settings import Settings
+from careloom.store import report_runs
 from careloom.store.actor import Actor
 from careloom.store.blobs import Blob, Blobs
 from careloom.store.commit import Committed
@@ -131,8 +133,14 @@ class Flow:
         return begin_import(self._desk(actor), url, blob)
 
     def expire(self) -> int:
-        """Remove the outcomes of bulk jobs whose time is over; how many."""
-        return expire(self.database, self.settings, self.clock())
+        """Remove the outcomes of bulk jobs, and the results of reports, whose time is over; how many."""
+        with self.database.connection() as connection:
+            gone = report_runs.forget(connection, self.clock())
+        return gone + expire(self.database, self.settings, self.clock())
+
+    def run_reports(self) -> int:
+        """Run the saved report that is due for longest; 0: none is."""
+        return run_reports(self.database, self.settings, self.clock)
 
     def run_job(self) -> int:
         """Do one step of the job that waited longest; 0: there is nothing to do now."""

@@ -43,6 +43,7 @@ def run(settings: Settings, flow: Flow, leaving: threading.Event) -> None:
         _thread("timers", lambda: _timers(flow, leaving), failures, leaving),
         _thread("upkeep", lambda: _upkeep(flow, leaving), failures, leaving),
         _thread("jobs", lambda: _jobs(flow, leaving), failures, leaving),
+        _thread("reports", lambda: _reports(flow, leaving), failures, leaving),
         _thread("audit", lambda: audit.seal_until(flow.database, leaving), failures, leaving),
     ]
     threads += [
@@ -112,6 +113,12 @@ def _timers(flow: Flow, leaving: threading.Event) -> None:
     while not leaving.wait(TIMER_EVERY_S):
         for name in TIMERS:
             _guarded(flow.run_timer, name)
+
+
+def _reports(flow: Flow, leaving: threading.Event) -> None:
+    while not leaving.wait(TIMER_EVERY_S):
+        while not leaving.is_set() and _guarded(lambda _: flow.run_reports(), "reports"):
+            pass
 
 
 def _upkeep(flow: Flow, leaving: threading.Event) -> None:

@@ -1,6 +1,6 @@
 """lake.delivery: the rows of a statement as bytes, some at a time: JSON, CSV or Parquet.
 
-Room: lake. May import: lake.sandbox, pyarrow.
+Room: lake. May import: pyarrow.
 """
 
 # pyarrow has no types.
@@ -11,14 +11,30 @@ from __future__ import annotations
 import csv
 import io
 import itertools
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Literal, Protocol
 
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from careloom.lake.sandbox import Rows
+
+class Answer(Protocol):
+    """What can be delivered: columns with DuckDB's types, rows batch by batch, and whether there were more."""
+
+    columns: list[tuple[str, str]]
+    is_cut: bool
+    count: int
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns as Arrow has them."""
+        ...
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Some rows at a time."""
+        ...
+
 
 Form = Literal["json", "csv", "parquet"]
 MEDIA: dict[Form, str] = {
@@ -28,9 +44,33 @@ MEDIA: dict[Form, str] = {
 }
 
 
-def delivered(rows: Rows, form: Form) -> Iterator[bytes]:
+def delivered(rows: Answer, form: Form) -> Iterator[bytes]:
     """The answer, piece by piece. Raises OutcomeError if a row cannot be made."""
     return _FORMS[form](rows)
+
+
+class _Kept:
+    def __init__(self, file: pq.ParquetFile, columns: Sequence[tuple[str, str]], most: int) -> None:
+        self.columns = list(columns)
+        self.is_cut = False
+        self.count = 0
+        self.schema = file.schema_arrow
+        self._file = file
+        self._most = most
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        for batch in self._file.iter_batches(2_000):
+            left = self._most - self.count
+            self.is_cut = batch.num_rows > left
+            self.count += min(left, batch.num_rows)
+            yield batch.slice(0, left)
+            if self.is_cut:
+                return
+
+
+def kept(raw: bytes, columns: Sequence[tuple[str, str]], most: int) -> Answer:
+    """An answer that was delivered as Parquet, to be delivered again."""
+    return _Kept(pq.ParquetFile(io.BytesIO(raw)), columns, most)
 
 
 def text_of(value: Any) -> str:
@@ -48,7 +88,7 @@ def text_of(value: Any) -> str:
     return str(value)
 
 
-def _json(rows: Rows) -> Iterator[bytes]:
+def _json(rows: Answer) -> Iterator[bytes]:
     encode = msgspec.json.Encoder(enc_hook=str).encode
     columns = [{"name": name, "type": kind} for name, kind in rows.columns]
     yield b'{"columns":' + encode(columns) + b',"rows":['
@@ -60,7 +100,7 @@ def _json(rows: Rows) -> Iterator[bytes]:
     yield b'],"isCut":' + encode(rows.is_cut) + b"}"
 
 
-def _csv(rows: Rows) -> Iterator[bytes]:
+def _csv(rows: Answer) -> Iterator[bytes]:
     yield _lines([[name for name, _ in rows.columns]])
     for batch in rows.batches():
         yield _lines([text_of(value) for value in row] for row in _tuples(batch))
@@ -90,7 +130,7 @@ class _Sink(io.RawIOBase):
         return b"".join(pieces)
 
 
-def _parquet(rows: Rows) -> Iterator[bytes]:
+def _parquet(rows: Answer) -> Iterator[bytes]:
     sink = _Sink()
     batches = rows.batches()
     first = next(batches, None)
@@ -102,7 +142,7 @@ def _parquet(rows: Rows) -> Iterator[bytes]:
     yield sink.taken()
 
 
-_FORMS: dict[Form, Callable[[Rows], Iterator[bytes]]] = {"json": _json, "csv": _csv, "parquet": _parquet}
+_FORMS: dict[Form, Callable[[Answer], Iterator[bytes]]] = {"json": _json, "csv": _csv, "parquet": _parquet}
 
 
 def _tuples(batch: pa.RecordBatch) -> Iterable[tuple[Any, ...]]:

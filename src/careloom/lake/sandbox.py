@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,7 @@ class Limits:
 class Rows:
     """The answer: its columns at once, its rows as they are asked for."""
 
-    def __init__(self, sql: str, relation: duckdb.DuckDBPyRelation, most: int, alarm: _Alarm) -> None:
+    def __init__(self, sql: str, relation: duckdb.DuckDBPyRelation, most: int, alarm: Alarm) -> None:
         self.columns = [
             (name, str(kind)) for name, kind in zip(relation.columns, relation.types, strict=True)
         ]
@@ -106,8 +106,9 @@ def asked(
     sql: str,
     values: Mapping[str, Any] | None = None,
     limits: Limits | None = None,
+    alarm: Alarm | None = None,
 ) -> Generator[Rows]:
-    """Ask; `values` are those of the statement's `$name`. What runs longer than it may is stopped.
+    """Ask; `values` are those of the statement's `$name`. What runs longer than it may is stopped; `alarm`: by this one.
 
     Raises OutcomeError: forbidden, invalid, not-supported, not-found, too-costly, throttled. No text holds a value.
     """
@@ -120,7 +121,7 @@ def asked(
     if not _places.acquire(timeout=WAIT_S):
         raise OutcomeError(Issue("throttled", "Other statements are running: ask again in a moment."))
     try:
-        with _alarm(limits.seconds) as alarm:
+        with nullcontext(alarm) if alarm else alarmed(limits.seconds) as alarm:
             ready = _ready(database, lake, actor, asks, offered, limits, alarm)
             with sealed(root, ready, limits) as duck, alarm.watching(duck):
                 yield Rows(sql, _bound(duck, sql, given), limits.rows, alarm)
@@ -135,14 +136,15 @@ def _ready(
     asks: Question,
     offered: Mapping[str, Offer],
     limits: Limits,
-    alarm: _Alarm,
+    alarm: Alarm,
 ) -> Prepared:
     @contextmanager
     def maker() -> Generator[duckdb.DuckDBPyConnection]:
         with opened(lake.root, limits.memory, limits.threads) as duck, alarm.watching(duck):
             yield duck
 
-    with _errors(asks.sql, is_bound=True), database.connection() as connection:
+    with _errors(asks.sql, is_bound=True), database.autocommit() as connection:
+        # No transaction: a cut may take minutes, and who waits for all transactions would wait for it.
         return prepared(lake, connection, actor, asks, offered, maker)
 
 
@@ -190,14 +192,14 @@ def _given(asks: Question, values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: values[name] for name in asks.parameters}
 
 
-class _Alarm:
+class Alarm:
     """Interrupts the engine that it watches when the time is up."""
 
     def __init__(self, seconds: float) -> None:
         self._duck: duckdb.DuckDBPyConnection | None = None
-        self._is_over = False
+        self._reason: Issue | None = None
         self._guard = threading.Lock()
-        self.timer = threading.Timer(seconds, self._ring)
+        self.timer = threading.Timer(seconds, self.ring, (TOO_LONG,))
         self.timer.daemon = True
 
     @contextmanager
@@ -214,12 +216,13 @@ class _Alarm:
 
     def go_on(self) -> None:
         """Raise OutcomeError(too-costly) when the time is up: an engine that waits for its reader is not interrupted."""
-        if self._is_over:
-            raise OutcomeError(TOO_LONG)
+        if self._reason:
+            raise OutcomeError(self._reason)
 
-    def _ring(self) -> None:
+    def ring(self, reason: Issue) -> None:
+        """Stop the engine, now or when it starts, for this reason."""
         with self._guard:
-            self._is_over = True
+            self._reason = self._reason or reason
             if self._duck is not None:
                 self._duck.interrupt()
 
@@ -228,8 +231,9 @@ TOO_LONG = Issue("too-costly", "The statement took longer than it may: narrow it
 
 
 @contextmanager
-def _alarm(seconds: float) -> Generator[_Alarm]:
-    alarm = _Alarm(seconds)
+def alarmed(seconds: float) -> Generator[Alarm]:
+    """An alarm that rings when the time is up."""
+    alarm = Alarm(seconds)
     alarm.timer.start()
     try:
         yield alarm

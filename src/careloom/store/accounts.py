@@ -177,6 +177,13 @@ def session_of(connection: Connection, token: str, now: datetime) -> Session | N
     return Session(token, _actor(name, roles, patients), display, expires)
 
 
+def actor_of(connection: Connection, name: str) -> Actor | None:
+    """Whom an account makes its owner, for what runs in their name; None for none, or one that is shut."""
+    sql = "SELECT name, roles, patients FROM account WHERE name = %s AND is_active"
+    row = connection.execute(sql, [name]).fetchone()
+    return _actor(*row) if row else None
+
+
 def actor_of_session(connection: Connection, token: str, now: datetime) -> Actor | None:
     """Who holds this session's token; None for none or one that has ended."""
     session = session_of(connection, token, now)

@@ -25,6 +25,7 @@ from careloom.store.audit import Access, AuditBuffer, Interaction
 from careloom.store.blobs import Blob
 from careloom.store.database import Connection, Database
 from careloom.store.read import Reader
+from careloom.web.askers import Askers
 from careloom.web.pace import PATIENCE_S
 from careloom.web.tokens import Tokens
 
@@ -45,6 +46,7 @@ class Site:
     audit: AuditBuffer
     tokens: Tokens
     clock: Callable[[], datetime]
+    askers: Askers
 
     @property
     def zone(self) -> ZoneInfo:

@@ -33,6 +33,7 @@ from careloom.store.audit import AuditBuffer
 from careloom.store.blobs import Blob
 from careloom.store.database import Database, Slow, is_transient
 from careloom.web import auth
+from careloom.web.askers import Askers
 from careloom.web.assets import static
 from careloom.web.call import Call, Site
 from careloom.web.crew import Crew
@@ -71,6 +72,7 @@ def app(settings: Settings, database: Database, flow: Flow, roads: Sequence[Road
         AuditBuffer(database),
         Tokens(database),
         flow.clock,
+        Askers(),
     )
     crew = Crew(THREADS, "web")
     pace = Pace()
@@ -80,6 +82,7 @@ def app(settings: Settings, database: Database, flow: Flow, roads: Sequence[Road
         site.live.start()
         yield
         site.live.stop()
+        await site.askers.close()
         site.audit.close()
         crew.close()
 

@@ -26,6 +26,7 @@ JOBS = (
     ("Messages", "/messages", "event.read"),
     ("FHIR", "/browse", "clinical.read"),
     ("SQL", "/sql", "sql"),
+    ("Reports", "/reports", "sql"),
     ("Health", "/health", "page"),
 )
 """The top bar: title, address, and the right without which it is not shown."""

@@ -1,30 +1,31 @@
 """web.pages.sql: the workbench: a statement of SQL on the lake, asked and shown; and the same as an API.
 
 Room: web. One address: a form is answered with a page (or a file), JSON with the rows as JSON, CSV or Parquet. The
-statement travels in the body, for it may hold values. Who sees which row: lake.sandbox.
+statement travels in the body, for it may hold values. It runs in a process of its own (web.asked); who sees which row:
+lake.sandbox.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 import msgspec
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 
 from careloom.fhir.outcome import Issue, OutcomeError
+from careloom.lake.asking import Form, Request, asks_for
 from careloom.settings import lake_root
+from careloom.store.actor import may
+from careloom.web.asked import Asked, Told
 from careloom.web.call import Call
-from careloom.web.errors import noted, outcome, status_of
+from careloom.web.errors import noted, outcome, status_of, title_of
 from careloom.web.road import Road, deed, page
 
-if TYPE_CHECKING:
-    from careloom.lake.delivery import Form
-    from careloom.lake.sandbox import Rows
-
 FORMS = ("json", "csv", "parquet")
+_LARGE = 2**63
 SHOWN = 1_000
 """Rows of a page; a file may have MOST."""
 MOST = 1_000_000
@@ -37,38 +38,57 @@ EXAMPLES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Wanted:
     """What came in: a statement, the values of its names, the form of the answer."""
 
     sql: str
     values: Mapping[str, Any]
-    form: Form | None
-    """None: a page."""
+    form: Form
+    """`page`, or a file."""
 
 
 def show(call: Call) -> Response:
     """The workbench; nothing is asked yet."""
-    return call.show_as(200, "sql.html", _page(call, ""))
+    return listed(call, lambda tables: _page(call, tables))
+
+
+def columns(call: Call) -> Response:
+    """All columns of all tables, for suggestions: they are many, and most pages never show them."""
+    return _asked(call, request_for(call, work="tables"), lambda told: JSONResponse(dict(told.end)))
 
 
 def run(call: Call) -> Response:
     """Ask. Each use leaves a line in the trail, also one that is refused; the statement is not in it."""
     is_api = not call.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
     call.seen("operation", "sql")
-    asked: Asked | None = None
     try:
-        asked = _of_json(call.body) if is_api else _of_form(call)
-        return _streamed(call, asked, asked.form) if asked.form else _shown(call, asked)
+        wanted = _of_json(call.body) if is_api else _of_form(call)
     except OutcomeError as error:
-        noted(error, "/sql")
-        if is_api:
-            return outcome(error.issues)
-        status = 200 if call.is_fragment else status_of(error.issues)
-        values = _page(call, asked.sql if asked else "") | {"issues": error.issues}
-        return call.show_as(status, "sql_found.html" if call.is_fragment else "sql.html", values)
+        return outcome(error.issues) if is_api else _refused(call, "", error)
+    is_page = wanted.form == "page"
+    request = request_for(
+        call,
+        sql=wanted.sql,
+        values=dict(wanted.values),
+        form=wanted.form,
+        rows=SHOWN if is_page else MOST,
+        seconds=30.0 if is_page else FILE_SECONDS,
+    )
+    if is_api:
+        return Asked(call.site.askers, request, lambda error: outcome(error.issues))
+    refused = partial(_refused, call, wanted.sql)
+    return Asked(call.site.askers, request, refused, (lambda told: _found(call, wanted.sql, told)) if is_page else None)
 
 
-def _of_json(body: bytes) -> Asked:
+def request_for(call: Call, **more: Any) -> Request:
+    """A request in the name of who calls. Raises OutcomeError(forbidden) for who may not ask in SQL."""
+    if not (may(call.who, "sql") and may(call.who, "clinical.read")):
+        text = "Your role may not ask in SQL: that is for physicians and for integration."
+        raise OutcomeError(Issue("forbidden", text))
+    return asks_for(call.who, call.site.database.url, lake_root(call.site.settings), **more)
+
+
+def _of_json(body: bytes) -> Wanted:
     try:
         told = msgspec.json.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -79,18 +99,18 @@ def _of_json(body: bytes) -> Asked:
         )
     values = told.get("parameters") or {}
     if not isinstance(values, dict) or not all(
-        isinstance(one, str | int | float | bool | None) for one in values.values()
+        isinstance(one, str | float | bool | None) or (isinstance(one, int) and abs(one) < _LARGE) for one in values.values()
     ):
         raise OutcomeError(
             Issue("structure", "parameters is an object of texts, numbers, booleans and nulls.", "parameters")
         )
-    return Asked(told["sql"], values, _form(told.get("format", "json")))
+    return Wanted(told["sql"], values, _form(told.get("format", "json")))
 
 
-def _of_form(call: Call) -> Asked:
+def _of_form(call: Call) -> Wanted:
     posted = call.form()
     values = {name.removeprefix("p."): text for name, text in posted.items() if name.startswith("p.")}
-    return Asked(posted.get("sql", ""), values, _form(posted["format"]) if posted.get("format") else None)
+    return Wanted(posted.get("sql", ""), values, _form(posted["format"]) if posted.get("format") else "page")
 
 
 def _form(text: object) -> Form:
@@ -99,79 +119,58 @@ def _form(text: object) -> Form:
     return text  # pyright: ignore[reportReturnType] - it is one of them
 
 
-@contextmanager
-def _asked(call: Call, asked: Asked, rows: int, seconds: float) -> Generator[Rows]:
-    # The engines of analysis cost half a second: they are imported when somebody asks.
-    from careloom.lake.sandbox import Limits
-    from careloom.lake.sandbox import asked as ask
-
-    root = lake_root(call.site.settings)
-    with ask(call.site.database, root, call.who, asked.sql, asked.values, Limits(rows, seconds)) as found:
-        yield found
+def listed(call: Call, show: Callable[[Mapping[str, Any]], Response]) -> Response:
+    """A page that is made of the tables that there are."""
+    return _asked(call, request_for(call, work="tables"), lambda told: show(told.end))
 
 
-def _streamed(call: Call, asked: Asked, form: Form) -> Response:
-    from careloom.lake.delivery import MEDIA, delivered
-
-    with ExitStack() as stack:
-        found = stack.enter_context(_asked(call, asked, MOST, FILE_SECONDS))
-        pieces = delivered(found, form)
-        # What is wrong with the first rows is told as such; later only the break tells it.
-        first = next(pieces)
-        second = next(pieces, b"")
-        kept = stack.pop_all()
-    headers = {"Content-Disposition": f'attachment; filename="careloom.{form}"'}
-    body = _piecewise(kept, first + second, pieces)
-    return StreamingResponse(body, 200, headers, MEDIA[form])
+def _asked(call: Call, request: Request, show: Callable[[Told], Response]) -> Response:
+    return Asked(call.site.askers, request, lambda error: _error(call, error), show)
 
 
-def _piecewise(kept: AbstractContextManager[Any], first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    with kept:
-        yield first
-        yield from rest
+def _error(call: Call, error: OutcomeError) -> Response:
+    status = status_of(error.issues)
+    return call.show_as(status, "error.html", {"title": title_of(status), "issues": error.issues, "reference": ""})
 
 
-def _shown(call: Call, asked: Asked) -> Response:
-    from careloom.lake.delivery import text_of
+def _found(call: Call, sql: str, told: Told) -> Response:
+    values = answered(call, told)
+    if call.is_fragment:
+        return call.show_as(200, "sql_found.html", values)
+    return listed(call, lambda tables: _page(call, tables, sql, values))
 
-    with _asked(call, asked, SHOWN, 30.0) as found:
-        rows = [[text_of(value) for value in row] for row in found.rows()]
-        columns = [(name, kind, _is_number(kind)) for name, kind in found.columns]
-        is_cut = found.is_cut
-    values = _page(call, asked.sql) | {"rows": rows, "columns": columns, "is_cut": is_cut}
-    return call.show_as(200, "sql_found.html" if call.is_fragment else "sql.html", values)
+
+def _refused(call: Call, sql: str, error: OutcomeError) -> Response:
+    if call.is_fragment:
+        return call.show_as(200, "sql_found.html", NONE | {"issues": error.issues})
+    noted(error, "/sql")
+    status = status_of(error.issues)
+    return listed(call, lambda tables: _page(call, tables, sql, {"issues": error.issues}, status))
+
+
+NONE: dict[str, Any] = {"rows": None, "columns": (), "is_cut": False, "issues": (), "most": f"{SHOWN:,}", "chart": None}
+"""What a page shows where nothing was asked."""
+
+
+def answered(call: Call, told: Told) -> dict[str, Any]:
+    """What a page shows of an answer."""
+    columns = [(name, kind, _is_number(kind)) for name, kind in told.columns]
+    return NONE | {"rows": told.rows, "columns": columns, "is_cut": told.end["isCut"], "zone": str(call.site.zone)}
 
 
 def _is_number(kind: str) -> bool:
     return kind.endswith("INT") or kind.startswith("DECIMAL") or kind in {"INTEGER", "DOUBLE", "FLOAT"}
 
 
-def _page(call: Call, sql: str) -> dict[str, object]:
-    from careloom.lake.lake import Lake
-    from careloom.lake.sandbox import refuse
-    from careloom.lake.sight import columns_of, common_columns
-
-    refuse(call.who)
-    common = common_columns()
-    try:
-        types = Lake(lake_root(call.site.settings)).types
-    except OutcomeError:
-        types = []
-    return {
-        "sql": sql,
-        "tables": [(rtype, _told(one for one in columns_of(rtype) if one not in common)) for rtype in types],
-        "common": _told(common),
-        "examples": EXAMPLES,
-        "rows": None,
-        "columns": (),
-        "is_cut": False,
-        "issues": (),
-        "most": f"{SHOWN:,}",
-    }
+def _page(
+    call: Call, tables: Mapping[str, Any], sql: str = "", found: Mapping[str, Any] | None = None, status: int = 200
+) -> Response:
+    values = NONE | {"sql": sql, "groups": tables["groups"], "examples": EXAMPLES}
+    return call.show_as(status, "sql.html", values | dict(found or {}))
 
 
-def _told(columns: Iterable[tuple[str, str]]) -> str:
-    return " ".join(map(":".join, columns))
-
-
-ROADS: tuple[Road, ...] = (page("/sql", "sql", show), deed("/sql", "sql", run))
+ROADS: tuple[Road, ...] = (
+    page("/sql", "sql", show),
+    page("/sql/columns", "sql", columns),
+    deed("/sql", "sql", run),
+)

@@ -1,47 +1,117 @@
-// sql: runs with Ctrl-Enter, suggests tables and columns, asks for the values of $names, draws a result of two columns.
+// sql: suggests tables, columns, fields, functions and words as one types; lists the columns of a table; asks for the values of $names.
 "use strict";
 
-const ask = document.getElementById("ask");
 const sql = document.getElementById("sql");
 const hinted = document.getElementById("hinted");
 const values = document.getElementById("values");
-// Each column as name:type; they are many, so their list is made when a table is opened.
-const common = document.querySelector("[data-common]").dataset.common;
-const columnsOf = (table) => `${table.dataset.columns} ${common}`.trim().split(" ");
-const tables = new Map([...document.querySelectorAll("[data-table]")].map((one) => [
-  one.dataset.table, columnsOf(one).map((column) => column.split(":")[0])]));
-const WORDS = ["select", "from", "where", "group by", "order by", "limit", "join", "left join", "with", "having", "count(*)", "describe", "unnest(", "list_contains(", "list_transform(", "try_cast("];
-const MOST = 8;
+const listed = document.getElementById("tables");
+const tables = new Map();
+let fields = {};
+const WORDS = "select from where group order limit join left with having distinct case when then else end union using on and or not in is null between like ilike describe summarize qualify over asc desc exists as".split(" ");
+const PHRASES = ["group by", "order by", "left join", "union all", "is null", "is not null", "nulls last", "partition by"];
+const FUNCTIONS = "abs age any_value arg_max arg_min array_length avg cast ceil coalesce concat contains count count_if date_diff date_part date_trunc dense_rank extract first_value floor format greatest histogram if ilike json_extract_string lag last_value lead least left length list list_contains list_distinct list_extract list_filter list_sort list_transform lower ltrim make_date max median min mode now nullif quantile_cont rank regexp_extract regexp_matches regexp_replace replace right round row_number rtrim split_part starts_with stddev strftime string_agg string_split strptime struct_extract substring sum today trim try_cast unnest upper year".split(" ").map((one) => `${one}(`);
+const MOST = 10;
+let at = -1;
 
-const word = () => /[\w"]*$/.exec(sql.value.slice(0, sql.selectionStart))[0].replaceAll('"', "");
+// All columns of all tables come once, behind the page.
+const ready = fetch("/sql/columns", { headers: { Accept: "application/json" } }).then(async (answer) => {
+  if (!answer.ok) return;
+  const told = await answer.json();
+  fields = told.fields;
+  for (const group of told.groups) {
+    for (const table of group.tables) {
+      tables.set(table.name, { about: table.about, columns: group.title === "Resources" ? [...table.columns, ...told.common] : table.columns });
+    }
+  }
+  document.documentElement.dataset.columns = tables.size;
+});
+
+const before = () => sql.value.slice(0, sql.selectionStart);
+const path = () => /[\w.$"[\]]*$/.exec(before())[0].replaceAll('"', "").replace(/\[\w*\]/g, "");
+const bare = () => sql.value.replace(/'(?:[^']|'')*'|--[^\n]*/g, " ");
+
+// The tables that the statement names, by their names there: alias, or the table itself.
+function named() {
+  const found = new Map();
+  for (const [, table, alias] of bare().matchAll(/\b(?:from|join)\s+"?([\w.]+)"?(?:\s+(?:as\s+)?(?!where\b|join\b|left\b|right\b|inner\b|on\b|using\b|group\b|order\b|limit\b|cross\b|full\b|semi\b|anti\b|union\b|having\b|qualify\b)(\w+))?/gi)) {
+    const known = [...tables.keys()].find((one) => one.toLowerCase() === table.toLowerCase());
+    if (known) found.set((alias ?? table.split(".").pop()).toLowerCase(), tables.get(known).columns);
+  }
+  return found;
+}
+
+// What follows a dot: a table of a schema, a column of an alias, a field of a column.
+function within(steps) {
+  const known = named();
+  let columns = known.get(steps[0].toLowerCase());
+  let rest = steps.slice(1);
+  if (!columns) {
+    const schema = [...tables.keys()].filter((one) => one.startsWith(`${steps[0].toLowerCase()}.`));
+    if (schema.length && steps.length === 1) return schema.map((one) => one.split(".")[1]);
+    columns = [...known.values()].flat();
+    rest = steps;
+  }
+  for (const step of rest) {
+    const column = columns.find(([name]) => name.toLowerCase() === step.toLowerCase());
+    columns = (column && fields[column[1].replace("[]", "")]) ?? [];
+  }
+  return columns.map(([name]) => name);
+}
 
 function suggestions() {
-  const typed = word().toLowerCase();
-  if (!typed) return [];
-  const named = [...tables.keys()].filter((name) => new RegExp(`\\b${name}\\b`, "i").test(sql.value));
-  const all = [...named.flatMap((name) => tables.get(name)), ...tables.keys(), ...WORDS];
-  return [...new Set(all)].filter((one) => one.toLowerCase().startsWith(typed) && one.toLowerCase() !== typed).slice(0, MOST);
+  const steps = path().split(".");
+  const typed = steps.pop().toLowerCase();
+  if (steps.length) return pick(within(steps), typed, true);
+  if (!typed || typed.startsWith("$")) return [];
+  const known = named();
+  const isTable = /\b(?:from|join)\s+"?[\w.]*$/i.test(before());
+  if (isTable) return pick([...tables.keys()], typed, false);
+  return pick([...known.keys(), ...[...known.values()].flatMap((columns) => columns.map(([name]) => name)), ...WORDS, ...PHRASES, ...FUNCTIONS, ...tables.keys()], typed, false);
+}
+
+function pick(all, typed, isOpen) {
+  const whole = [...new Set(all)].filter((one) => one && one.toLowerCase() !== typed);
+  const first = whole.filter((one) => one.toLowerCase().startsWith(typed));
+  // `persons` is found behind its schema too.
+  const inner = typed.length > 2 ? whole.filter((one) => one.toLowerCase().includes(`.${typed}`)) : [];
+  return typed || isOpen ? [...first, ...inner].slice(0, MOST) : [];
 }
 
 function take(text) {
   const end = sql.selectionStart;
-  sql.setRangeText(text, end - word().length, end, "end");
+  const last = /[\w]*$/.exec(before())[0];
+  sql.setRangeText(text, end - last.length, end, "end");
   sql.focus();
   sql.dispatchEvent(new Event("input", { bubbles: true }));
+  clear();
+}
+
+function clear() {
+  hinted.replaceChildren();
+  choose(-1);
+}
+
+function choose(next) {
+  at = next;
+  [...hinted.children].forEach((one, n) => one.setAttribute("aria-selected", String(n === at)));
+  if (at >= 0) sql.setAttribute("aria-activedescendant", hinted.children[at].id);
+  else sql.removeAttribute("aria-activedescendant");
+  sql.setAttribute("aria-expanded", String(hinted.childElementCount > 0));
 }
 
 function hint() {
-  hinted.replaceChildren(...suggestions().map((text) => {
-    const button = Object.assign(document.createElement("button"), { type: "button", className: "button second slim", textContent: text, tabIndex: -1 });
+  hinted.replaceChildren(...suggestions().map((text, n) => {
+    const button = Object.assign(document.createElement("button"), { type: "button", className: "button second slim", textContent: text, tabIndex: -1, id: `hint-${n}` });
+    button.setAttribute("role", "option");
     button.addEventListener("click", () => take(text));
     return button;
   }));
+  choose(-1);
 }
 
 // A $name in the statement gets a field of its own, and keeps what was typed there.
 function names() {
-  const bare = sql.value.replace(/'(?:[^']|'')*'|--[^\n]*|"[^"]*"/g, "");
-  const found = [...new Set([...bare.matchAll(/\$([A-Za-z_]\w*)/g)].map((one) => one[1]))];
+  const found = [...new Set([...bare().replace(/"[^"]*"/g, "").matchAll(/\$([A-Za-z_]\w*)/g)].map((one) => one[1]))];
   const kept = new Map([...values.querySelectorAll("input")].map((one) => [one.name, one.value]));
   if (found.join() === [...kept.keys()].map((one) => one.slice(2)).join()) return;
   values.replaceChildren(...found.map((name) => {
@@ -53,92 +123,68 @@ function names() {
   }));
 }
 
-sql.addEventListener("input", () => { hint(); names(); });
-sql.addEventListener("blur", () => setTimeout(() => { if (!hinted.contains(document.activeElement)) hinted.replaceChildren(); }, 200));
+sql.addEventListener("input", () => { ready.then(hint); names(); });
+sql.addEventListener("blur", () => setTimeout(() => { if (!hinted.contains(document.activeElement)) clear(); }, 200));
 sql.addEventListener("keydown", (event) => {
-  if (event.key === "Tab" && !event.shiftKey && hinted.firstChild) {
-    event.preventDefault();
-    hinted.firstChild.click();
-  } else if (event.key === "Escape" && hinted.firstChild) {
-    event.stopPropagation();
-    hinted.replaceChildren();
-  }
+  const count = hinted.childElementCount;
+  if (!count || event.ctrlKey || event.metaKey) return;
+  if (event.key === "Tab" && !event.shiftKey) hinted.children[Math.max(at, 0)].click();
+  else if (event.key === "Enter" && at >= 0) hinted.children[at].click();
+  else if (event.key === "ArrowDown") choose((at + 1) % count);
+  else if (event.key === "ArrowUp" && at >= 0) choose(at - 1);
+  else if (event.key === "Escape") { event.stopPropagation(); clear(); }
+  else return;
+  event.preventDefault();
 });
-ask.addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
-    event.preventDefault();
-    hinted.replaceChildren();
-    ask.requestSubmit(ask.querySelector("[data-run]"));
-  }
-});
-// A file is fetched by the browser itself: a plain form, which htmx leaves alone.
-for (const button of document.querySelectorAll("[data-export]")) {
-  button.addEventListener("click", (event) => {
-    event.preventDefault();
-    const form = Object.assign(document.createElement("form"), { method: "post", action: "/sql", hidden: true });
-    for (const [name, value] of [...new FormData(ask), ["format", button.value]]) {
-      form.append(Object.assign(document.createElement("input"), { type: "hidden", name, value }));
-    }
-    document.body.append(form);
-    form.submit();
-    form.remove();
-  });
-}
+document.getElementById("ask").addEventListener("submit", clear);
 for (const button of document.querySelectorAll("[data-example]")) {
   button.addEventListener("click", () => { sql.value = button.dataset.example; names(); sql.focus(); });
 }
-function column(told) {
-  const [name, kind] = told.split(":");
+
+// A column of the list; one that has fields opens to them.
+function entry([name, kind, about], whole) {
   const item = document.createElement("li");
-  const button = Object.assign(document.createElement("button"), { type: "button", className: "plainly", textContent: name });
+  const button = Object.assign(document.createElement("button"), { type: "button", className: "plainly", textContent: name, title: about ?? "" });
   button.addEventListener("click", () => {
-    sql.setRangeText(name, sql.selectionStart, sql.selectionEnd, "end");
+    sql.setRangeText(whole, sql.selectionStart, sql.selectionEnd, "end");
     sql.focus();
   });
-  item.append(button, Object.assign(document.createElement("span"), { className: "muted", textContent: ` ${kind}` }));
+  const type = Object.assign(document.createElement("span"), { className: "muted", textContent: ` ${kind}` });
+  const inner = fields[kind.replace("[]", "")];
+  if (!inner) {
+    item.append(button, type);
+    if (about) item.append(Object.assign(document.createElement("div"), { className: "muted", textContent: about }));
+    return item;
+  }
+  const more = document.createElement("details");
+  const list = Object.assign(document.createElement("ul"), { className: "plain" });
+  const head = document.createElement("summary");
+  head.append(name, type);
+  const within = kind.endsWith("[]") ? `${whole}[1]` : whole;
+  more.addEventListener("toggle", () => { if (more.open && !list.firstChild) list.replaceChildren(...inner.map((one) => entry(one, `${within}.${one[0]}`))); });
+  more.append(head, list);
+  item.append(more);
   return item;
 }
-for (const table of document.querySelectorAll("[data-table]")) {
-  table.addEventListener("toggle", () => {
+for (const table of listed.querySelectorAll("[data-table]")) {
+  table.addEventListener("toggle", async () => {
     const list = table.querySelector("ul");
-    if (table.open && !list.firstChild) list.replaceChildren(...columnsOf(table).map(column));
+    if (!table.open || list.firstChild) return;
+    await ready;
+    const { about, columns } = tables.get(table.dataset.table) ?? { about: "", columns: [] };
+    if (about) list.before(Object.assign(document.createElement("p"), { className: "muted small", textContent: about }));
+    list.replaceChildren(...columns.map((one) => entry(one, one[0])));
   });
 }
-
-// The last column of numbers over the first column, as bars; the table below says the same.
-function draw() {
-  const table = document.getElementById("rows");
-  const plot = document.querySelector("[data-plot]");
-  if (!table || !plot) return;
-  const heads = [...table.tHead.rows[0].cells];
-  const at = heads.findLastIndex((one, n) => n > 0 && "number" in one.dataset);
-  const rows = [...table.tBodies[0].rows].slice(0, 60);
-  if (at < 1 || rows.length < 2) return;
-  const numbers = rows.map((row) => Number(row.cells[at].textContent));
-  const top = Math.max(0, ...numbers), low = Math.min(0, ...numbers);
-  if (!(top > low)) return;
-  const [W, H] = [1000, 160];
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  svg.setAttribute("viewBox", `0 0 ${W} ${H}`);
-  svg.setAttribute("preserveAspectRatio", "none");
-  svg.setAttribute("role", "img");
-  const said = `${heads[at].textContent} by ${heads[0].textContent}: ${rows.length} bars from ${Math.min(...numbers)} to ${Math.max(...numbers)}`;
-  svg.setAttribute("aria-label", said);
-  const y = (value) => H - ((value - low) / (top - low)) * H;
-  numbers.forEach((value, n) => {
-    const bar = document.createElementNS(svg.namespaceURI, "rect");
-    const wide = W / rows.length;
-    for (const [name, set] of Object.entries({ x: n * wide + 1, width: Math.max(1, wide - 2), y: Math.min(y(value), y(0)), height: Math.max(1, Math.abs(y(value) - y(0))) })) bar.setAttribute(name, set);
-    const title = document.createElementNS(svg.namespaceURI, "title");
-    title.textContent = `${rows[n].cells[0].textContent}: ${rows[n].cells[at].textContent}`;
-    bar.append(title);
-    svg.append(bar);
-  });
-  plot.querySelector("figcaption").textContent = `${said}.`;
-  plot.prepend(svg);
-  plot.hidden = false;
-}
-
-document.addEventListener("htmx:afterSwap", draw);
+document.getElementById("sift").addEventListener("input", (event) => {
+  const typed = event.target.value.trim().toLowerCase();
+  for (const group of listed.querySelectorAll("[data-group]")) {
+    let shown = 0;
+    for (const table of group.querySelectorAll("[data-table]")) {
+      table.hidden = !table.dataset.table.toLowerCase().includes(typed);
+      shown += !table.hidden;
+    }
+    group.hidden = !shown;
+  }
+});
 names();
-draw();
