@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ RESTRICTED = {
 
 
 @pytest.fixture(scope="module")
-def shore(module_database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shore]:
+def shore(module_database: Database, tmp_path_factory: pytest.TempPathFactory) -> Shore:
     found = Shore(module_database, Path(tmp_path_factory.mktemp("lake")))
     found.say(person("p1"), person("p2"))
     linked = [{"target": {"reference": f"Patient/p{n}"}} for n in (1, 2)]
@@ -41,7 +40,7 @@ def shore(module_database: Database, tmp_path_factory: pytest.TempPathFactory) -
         stay("e2", "2025-01-04", "2025-01-09") | {"subject": {"reference": "Patient/p2"}},
     )
     found.build()
-    yield found
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +84,10 @@ def test_the_cdm_of_a_ward_is_built_of_its_rows_and_keeps_the_ids_of_the_whole(c
     sql = "select visit_occurrence_id from omop.visit_occurrence"
     assert set(ask(cdm, OF_ONE, sql)) < set(ask(cdm, PHYSICIAN, sql))
     assert ask(cdm, OF_ONE, "select count(*) from omop.concept, omop.cdm_source") == [(0,)]
-    assert len(ask(cdm, OF_ONE, "select table_name from information_schema.tables where table_schema = 'omop'")) > 30
+    assert (
+        len(ask(cdm, OF_ONE, "select table_name from information_schema.tables where table_schema = 'omop'"))
+        > 30
+    )
     described = [row[0] for row in ask(cdm, OF_ONE, "describe omop.person")]
     assert [column.name for column in offers(Lake(cdm.root))["omop.person"].columns] == described
     for sql in ("from cdm.careloom.key", "from cdm.main.person", "from whole.main.person", "from omop.key"):
@@ -106,7 +108,11 @@ def test_nothing_is_cut_for_a_name_that_is_not_read(shore: Shore) -> None:
 
 
 def test_a_name_without_its_schema_is_told_where_it_stands(shore: Shore) -> None:
-    for sql, told in (("from persons", "marts.persons"), ("from patients", "Patient"), ("from views.patien", "views.patient")):
+    for sql, told in (
+        ("from persons", "marts.persons"),
+        ("from patients", "Patient"),
+        ("from views.patien", "views.patient"),
+    ):
         with pytest.raises(OutcomeError, match=f"line 1, column 6.*Did you mean {told}"):
             ask(shore, OF_ONE, sql)
 

@@ -73,7 +73,10 @@ def test_the_page_shows_tables_rows_and_errors(lake: Any, signed_in: Enter) -> N
     client = signed_in("physician")
     page = client.get("/sql").text
     assert 'data-table="Patient"' in page
-    assert ["Resources", "Marts: by person, computed from what you see"] == re.findall("group\">([^<]+)<", page)[:2]
+    assert re.findall('group">([^<]+)<', page)[:2] == [
+        "Resources",
+        "Marts: by person, computed from what you see",
+    ]
     told = client.get("/sql/columns").json()
     patient, *_ = (one for one in told["groups"][0]["tables"] if one["name"] == "Patient")
     assert ["birthDate", "date"] in patient["columns"]

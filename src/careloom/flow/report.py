@@ -45,7 +45,9 @@ def run_reports(database: Database, settings: Settings, clock: Clock) -> int:
         return 1
 
 
-def answer_of(database: Database, settings: Settings, found: Report, actor: Actor, texts: Mapping[str, str]) -> Answer:
+def answer_of(
+    database: Database, settings: Settings, found: Report, actor: Actor, texts: Mapping[str, str]
+) -> Answer:
     """Run a report as somebody; the answer is Parquet. Raises OutcomeError."""
     values, dates = bound(found.parameters, texts)
     request = asks_for(
@@ -74,7 +76,12 @@ def _run(database: Database, settings: Settings, run: Run, clock: Clock) -> None
     except OutcomeError as error:
         with database.connection() as connection:
             report_runs.failed(connection, run, error.issues, clock())
-        log.warning("report_failed", report=run.report, codes=[issue.code for issue in error.issues], attempt=run.attempts)
+        log.warning(
+            "report_failed",
+            report=run.report,
+            codes=[issue.code for issue in error.issues],
+            attempt=run.attempts,
+        )
         return
     now = clock()
     with database.connection() as connection:

@@ -144,12 +144,12 @@ def _check(request: Request, database: Database, alarm: Alarm, say: Told) -> Non
 
 
 def _rows(request: Request, database: Database, alarm: Alarm, say: Told) -> None:
-    limits = Limits(rows=request.rows, seconds=request.seconds)
+    limits = Limits(rows=request.rows, seconds=request.seconds, alarm=alarm)
     values = {
         name: date.fromisoformat(str(value)) if name in request.dates and value is not None else value
         for name, value in request.values.items()
     }
-    with asked(database, Path(request.root), request.who, request.sql, values, limits, alarm) as rows:
+    with asked(database, Path(request.root), request.who, request.sql, values, limits) as rows:
         _tell(rows, request, say)
 
 
@@ -163,7 +163,12 @@ def _tell(rows: Answer, request: Request, say: Told) -> None:
     if request.form == "page":
         for batch in rows.batches():
             columns = [column.to_pylist() for column in batch.columns]
-            say(asking.BODY, msgspec.json.encode([[text_of(value) for value in row] for row in zip(*columns, strict=True)]))
+            say(
+                asking.BODY,
+                msgspec.json.encode(
+                    [[text_of(value) for value in row] for row in zip(*columns, strict=True)]
+                ),
+            )
     else:
         for piece in delivered(rows, request.form):
             say(asking.BODY, piece)

@@ -120,7 +120,9 @@ def ask(request: Request, most: int) -> Answer:
             process.stdin.flush()
             return _whole(process.stdout, most)
         except (EOFError, BrokenPipeError):
-            text = "The process of the statement ended: it took too long, or needed more memory than there is."
+            text = (
+                "The process of the statement ended: it took too long, or needed more memory than there is."
+            )
             raise OutcomeError(Issue("too-costly", text)) from None
         finally:
             guard.cancel()

@@ -26,17 +26,25 @@ def listing(root: Path) -> dict[str, Any]:
         types = lake.types
     except OutcomeError:
         return {"groups": [], "common": common, "fields": {}}
-    own = [{"name": rtype, "about": "", "columns": [one for one in columns_of(rtype) if one not in common]} for rtype in types]
+    own = [
+        {"name": rtype, "about": "", "columns": [one for one in columns_of(rtype) if one not in common]}
+        for rtype in types
+    ]
     found = offers(lake).values()
     groups = [{"title": "Resources", "tables": own}]
     groups += [
-        {"title": title, "tables": [_told(one) for one in found if one.group == group]} for group, title in GROUPS.items()
+        {"title": title, "tables": [_told(one) for one in found if one.group == group]}
+        for group, title in GROUPS.items()
     ]
     return {"groups": [one for one in groups if one["tables"]], "common": common, "fields": _fields(types)}
 
 
 def _told(one: Offer) -> dict[str, Any]:
-    return {"name": one.full, "about": one.about, "columns": [(each.name, each.type, each.about) for each in one.columns]}
+    return {
+        "name": one.full,
+        "about": one.about,
+        "columns": [(each.name, each.type, each.about) for each in one.columns],
+    }
 
 
 def _fields(types: Iterable[str]) -> dict[str, list[tuple[str, str]]]:
@@ -46,7 +54,8 @@ def _fields(types: Iterable[str]) -> dict[str, list[tuple[str, str]]]:
         for field in waiting.pop().fields:
             if isinstance(field.holds, Struct) and field.type not in found:
                 found[field.type] = [
-                    (each.name, (each.type or "text") + ("[]" if each.many else "")) for each in field.holds.fields
+                    (each.name, (each.type or "text") + ("[]" if each.many else ""))
+                    for each in field.holds.fields
                 ]
                 waiting.append(field.holds)
     return found

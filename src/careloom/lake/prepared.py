@@ -33,7 +33,12 @@ class Prepared:
 
 
 def prepared(
-    lake: Lake, connection: Connection, actor: Actor, asks: Question, offered: Mapping[str, Offer], maker: Maker
+    lake: Lake,
+    connection: Connection,
+    actor: Actor,
+    asks: Question,
+    offered: Mapping[str, Offer],
+    maker: Maker,
 ) -> Prepared:
     """What `asks` needs, as `actor` may see it; `maker` opens an engine that sees all, if something must be cut."""
     named = [offered[name] for name in asks.tables if name in offered]

@@ -24,7 +24,7 @@ import pyarrow as pa
 
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.lake.lake import Lake
-from careloom.lake.offer import Offer, offers
+from careloom.lake.offer import offers
 from careloom.lake.prepared import Prepared, prepared
 from careloom.lake.question import Question, placed, question
 from careloom.lake.reading import literal
@@ -54,6 +54,8 @@ class Limits:
     spill: str = "2GB"
     """What does not fit the memory goes to disk, up to this."""
     threads: int = 2
+    alarm: Alarm | None = None
+    """By which it is stopped; None: by one of its own, after `seconds`."""
 
 
 class Rows:
@@ -106,9 +108,8 @@ def asked(
     sql: str,
     values: Mapping[str, Any] | None = None,
     limits: Limits | None = None,
-    alarm: Alarm | None = None,
 ) -> Generator[Rows]:
-    """Ask; `values` are those of the statement's `$name`. What runs longer than it may is stopped; `alarm`: by this one.
+    """Ask; `values` are those of the statement's `$name`. What runs longer than it may is stopped.
 
     Raises OutcomeError: forbidden, invalid, not-supported, not-found, too-costly, throttled. No text holds a value.
     """
@@ -121,31 +122,20 @@ def asked(
     if not _places.acquire(timeout=WAIT_S):
         raise OutcomeError(Issue("throttled", "Other statements are running: ask again in a moment."))
     try:
-        with nullcontext(alarm) if alarm else alarmed(limits.seconds) as alarm:
-            ready = _ready(database, lake, actor, asks, offered, limits, alarm)
+        with nullcontext(limits.alarm) if limits.alarm else alarmed(limits.seconds) as alarm:
+
+            @contextmanager
+            def maker() -> Generator[duckdb.DuckDBPyConnection]:
+                with opened(root, limits.memory, limits.threads) as duck, alarm.watching(duck):
+                    yield duck
+
+            # No transaction: a cut may take minutes, and who waits for all transactions would wait for it.
+            with _errors(sql, is_bound=True), database.autocommit() as connection:
+                ready = prepared(lake, connection, actor, asks, offered, maker)
             with sealed(root, ready, limits) as duck, alarm.watching(duck):
                 yield Rows(sql, _bound(duck, sql, given), limits.rows, alarm)
     finally:
         _places.release()
-
-
-def _ready(
-    database: Database,
-    lake: Lake,
-    actor: Actor,
-    asks: Question,
-    offered: Mapping[str, Offer],
-    limits: Limits,
-    alarm: Alarm,
-) -> Prepared:
-    @contextmanager
-    def maker() -> Generator[duckdb.DuckDBPyConnection]:
-        with opened(lake.root, limits.memory, limits.threads) as duck, alarm.watching(duck):
-            yield duck
-
-    with _errors(asks.sql, is_bound=True), database.autocommit() as connection:
-        # No transaction: a cut may take minutes, and who waits for all transactions would wait for it.
-        return prepared(lake, connection, actor, asks, offered, maker)
 
 
 def _bound(duck: duckdb.DuckDBPyConnection, sql: str, given: Mapping[str, Any]) -> duckdb.DuckDBPyRelation:

@@ -31,6 +31,7 @@ MOST_MINUTES = 7 * 24 * 60
 _CODE = re.compile(r"[^\s]+( [^\s]+)*")
 """https://hl7.org/fhir/R4/datatypes.html#code"""
 _NAME = re.compile(r"[A-Za-z_]\w{0,62}")
+LAST_DAY = 31
 _LOOK_AHEAD = 64
 """Days among which every period has a due time."""
 
@@ -107,6 +108,14 @@ class Report(Draft):
     changed: datetime | None = None
 
 
+class Plan(NamedTuple):
+    """When a report runs by itself, the next time of it, and for how many days results are kept."""
+
+    schedule: Schedule | None
+    due: datetime | None = None
+    keep_days: int = 30
+
+
 class Bound(NamedTuple):
     """Values by name; which of them are dates."""
 
@@ -166,10 +175,14 @@ def refuse_draft(draft: Draft, roles: Sequence[str]) -> None:
     if not draft.sql.strip():
         issues.append(Issue("required", "A report has a statement.", "sql"))
     if foreign := set(draft.shared) - set(roles):
-        issues.append(Issue("value", f"It cannot be shared with {', '.join(sorted(foreign))}: they may not ask in SQL."))
+        issues.append(
+            Issue("value", f"It cannot be shared with {', '.join(sorted(foreign))}: they may not ask in SQL.")
+        )
     for one in draft.parameters:
         if not _NAME.fullmatch(one.name):
-            issues.append(Issue("value", "The name of a parameter is of letters, digits and _.", "parameters"))
+            issues.append(
+                Issue("value", "The name of a parameter is of letters, digits and _.", "parameters")
+            )
         elif one.type == "choice" and not one.choices:
             issues.append(Issue("required", f"${one.name} is a choice and has none.", one.name))
         elif one.default:
@@ -183,8 +196,14 @@ def refuse_draft(draft: Draft, roles: Sequence[str]) -> None:
 
 def refuse_schedule(schedule: Schedule, parameters: Sequence[Parameter]) -> None:
     """Raise OutcomeError for what can never be due, or cannot run alone: each parameter needs a default."""
-    if not 1 <= schedule.minutes <= MOST_MINUTES or not 0 <= schedule.weekday < len(WEEKDAYS) or not 1 <= schedule.day <= 31:  # noqa: PLR2004
-        raise OutcomeError(Issue("value", "Minutes are 1 to 10080, a weekday 0 to 6 from Monday, a day 1 to 31."))
+    if (
+        not 1 <= schedule.minutes <= MOST_MINUTES
+        or not 0 <= schedule.weekday < len(WEEKDAYS)
+        or not 1 <= schedule.day <= LAST_DAY
+    ):
+        raise OutcomeError(
+            Issue("value", "Minutes are 1 to 10080, a weekday 0 to 6 from Monday, a day 1 to 31.")
+        )
     if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", schedule.at):
         raise OutcomeError(Issue("value", "The time is written as 06:30.", "at"))
     if lacking := [f"${one.name}" for one in parameters if not one.default and one.type != "text"]:

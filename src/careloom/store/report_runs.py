@@ -96,7 +96,9 @@ def claimed(database: Database, now: datetime) -> Generator[Run | None]:
             yield run
         finally:
             if run is not None:
-                connection.execute("select pg_advisory_unlock(hashtextextended('report_run ' || %s, 0))", [run.id])
+                connection.execute(
+                    "select pg_advisory_unlock(hashtextextended('report_run ' || %s, 0))", [run.id]
+                )
 
 
 def _claim(connection: Connection, now: datetime) -> Run | None:
@@ -137,7 +139,14 @@ def failed(connection: Connection, run: Run, issues: Sequence[Issue], now: datet
     )
 
 
-def noted(connection: Connection, report: str, actor: Actor, began: datetime, ended: datetime, told: Result | Sequence[Issue]) -> None:
+def noted(
+    connection: Connection,
+    report: str,
+    actor: Actor,
+    began: datetime,
+    ended: datetime,
+    told: Result | Sequence[Issue],
+) -> None:
     """Put a run that somebody asked for into the history; its rows and its values are not kept."""
     is_done = isinstance(told, Result)
     connection.execute(

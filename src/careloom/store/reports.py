@@ -17,9 +17,20 @@ from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.store.actor import ROLES, STATION, Actor, may
 from careloom.store.audit import Access, Interaction, record
 from careloom.store.database import Connection
-from careloom.store.report import Chart, Draft, Parameter, Report, Schedule, refuse_draft, refuse_schedule
+from careloom.store.report import (
+    Chart,
+    Draft,
+    Parameter,
+    Plan,
+    Report,
+    Schedule,
+    refuse_draft,
+    refuse_schedule,
+)
 
-COLUMNS = "id, name, description, sql, parameters, chart, owner, shared, schedule, next_due, keep_days, changed"
+COLUMNS = (
+    "id, name, description, sql, parameters, chart, owner, shared, schedule, next_due, keep_days, changed"
+)
 SHARABLE = tuple(sorted(role for role, rights in ROLES.items() if {"sql", "page"} <= rights))
 """Roles that a report may be shared with."""
 LONGEST_KEPT = 3_650
@@ -72,17 +83,16 @@ def save(connection: Connection, actor: Actor, draft: Draft, now: datetime, id_:
     return id_
 
 
-def schedule(
-    connection: Connection, actor: Actor, id_: str, when: Schedule | None, due: datetime | None, keep_days: int, now: datetime
-) -> None:  # fmt: skip
-    """Say when it is due next, and for how long results are kept; None: never. Raises OutcomeError."""
+def schedule(connection: Connection, actor: Actor, id_: str, plan: Plan, now: datetime) -> None:
+    """Say when it is due next, and for how long results are kept. Raises OutcomeError."""
     own = _own(connection, id_, actor)
-    if when is not None:
-        refuse_schedule(when, own.parameters)
-    if not 1 <= keep_days <= LONGEST_KEPT:
+    if plan.schedule is not None:
+        refuse_schedule(plan.schedule, own.parameters)
+    if not 1 <= plan.keep_days <= LONGEST_KEPT:
         raise OutcomeError(Issue("value", f"Results are kept for 1 to {LONGEST_KEPT} days.", "keep_days"))
     sql = "update report set schedule = %s, next_due = %s, keep_days = %s, changed = %s where id = %s"
-    connection.execute(sql, [_json(when), due if when else None, keep_days, now, id_])
+    due = plan.due if plan.schedule else None
+    connection.execute(sql, [_json(plan.schedule), due, plan.keep_days, now, id_])
     _note(connection, actor, "update", id_, now)
 
 
@@ -96,13 +106,17 @@ def remove(connection: Connection, actor: Actor, id_: str, now: datetime) -> Non
 def _own(connection: Connection, id_: str, actor: Actor) -> Report:
     found = report(connection, id_, actor)
     if actor not in (STATION, Actor(found.owner, actor.roles, actor.patients)):
-        raise OutcomeError(Issue("forbidden", "Only who saved a report changes it: save it under a name of your own."))
+        raise OutcomeError(
+            Issue("forbidden", "Only who saved a report changes it: save it under a name of your own.")
+        )
     return found
 
 
 def _refuse(actor: Actor) -> None:
     if not may(actor, "sql"):
-        raise OutcomeError(Issue("forbidden", "Your role may not ask in SQL: that is for physicians and for integration."))
+        raise OutcomeError(
+            Issue("forbidden", "Your role may not ask in SQL: that is for physicians and for integration.")
+        )
 
 
 def _note(connection: Connection, actor: Actor, deed: Interaction, id_: str, now: datetime) -> None:

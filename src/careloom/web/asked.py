@@ -27,8 +27,14 @@ from careloom.web.errors import noted
 
 log = structlog.get_logger(__name__)
 
-MEDIA = {"json": "application/json", "csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
-FAULT = Issue("exception", "careloom could not do this, and nothing was changed. Try again, or tell the operator.")
+MEDIA = {
+    "json": "application/json",
+    "csv": "text/csv; charset=utf-8",
+    "parquet": "application/vnd.apache.parquet",
+}
+FAULT = Issue(
+    "exception", "careloom could not do this, and nothing was changed. Try again, or tell the operator."
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,12 +47,16 @@ def portion(lake: Lake, connection: Connection, actor: Actor, names: Sequence[st
     whole = lake.root / build.FILE
     if all(seen(connection, actor, rtype).is_all for rtype in build.TYPES):
         attach = f"attach {literal(whole)} as cdm (read_only)"
-        return Portion((attach, *(f"create view omop.{name} as from cdm.main.{name}" for name in names)), (whole,))
+        return Portion(
+            (attach, *(f"create view omop.{name} as from cdm.main.{name}" for name in names)), (whole,)
+        )
     with maker() as duck:
         build.attach(duck, whole, is_read_only=True, name="whole")
         words = _vocabulary(duck, lake.root / CUTS)
     own = [name for name in names if name not in words]
-    statements = [f"create view omop.{name} as from {_reading(words[name])}" for name in names if name in words]
+    statements = [
+        f"create view omop.{name} as from {_reading(words[name])}" for name in names if name in words
+    ]
     files = [words[name] for name in names if name in words]
     if own:
         types = [table(lake, connection, actor, rtype, maker) for rtype in build.TYPES]

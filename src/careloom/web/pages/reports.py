@@ -21,6 +21,7 @@ from careloom.store.report import (
     Chart,
     Draft,
     Parameter,
+    Plan,
     Report,
     Schedule,
     bound,
@@ -70,7 +71,9 @@ def run(call: Call) -> Response:
             raise OutcomeError(Issue("value", "format is json, csv or parquet.", "format"))
     except OutcomeError as error:
         return refused(error)
-    limits: dict[str, Any] = {"rows": SHOWN, "seconds": 30.0} if form == "page" else {"rows": MOST, "seconds": FILE_SECONDS}
+    limits: dict[str, Any] = (
+        {"rows": SHOWN, "seconds": 30.0} if form == "page" else {"rows": MOST, "seconds": FILE_SECONDS}
+    )
     request = request_for(call, sql=found.sql, values=values, dates=dates, form=form, **limits)
 
     def shown(told: Told) -> Response:
@@ -93,7 +96,9 @@ def kept(call: Call) -> Response:
     with call.site.database.connection() as connection:
         pair = report_runs.kept(connection, found.id, call.parts["run"], call.who)
     if pair is None:
-        raise OutcomeError(Issue("not-found", "There is no such result: it was kept long enough, or is another's."))
+        raise OutcomeError(
+            Issue("not-found", "There is no such result: it was kept long enough, or is another's.")
+        )
     call.seen("operation", f"report/{found.id}")
     one, raw = pair
     form = call.asked("format") or "page"
@@ -109,14 +114,21 @@ def kept(call: Call) -> Response:
         values = answered(call, told) | {"chart": found.chart, "shown": _told_run(call, one)}
         return _page(call, found, {}, values)
 
-    return Asked(call.site.askers, request, refused, shown if form == "page" else None, name=_file_name(found))
+    return Asked(
+        call.site.askers, request, refused, shown if form == "page" else None, name=_file_name(found)
+    )
 
 
 def draft(call: Call) -> Response:
     """The form to save a statement of the workbench."""
     posted = call.form()
     one = _draft(posted, ())
-    return _checked(call, one.sql, lambda names: _edit(call, _draft(posted, names)), lambda issues: _edit(call, one, issues))
+    return _checked(
+        call,
+        one.sql,
+        lambda names: _edit(call, _draft(posted, names)),
+        lambda issues: _edit(call, one, issues),
+    )
 
 
 def edit(call: Call) -> Response:
@@ -139,8 +151,12 @@ def save(call: Call) -> Response:
             return _edit(call, one, error.issues, id_)
         return call.go(f"/reports/{kept_id}")
 
-    named = tuple(name.split(".")[1] for name in posted if name.startswith("param.") and name.endswith(".type"))
-    return _checked(call, posted.get("sql", ""), keep, lambda issues: _edit(call, _draft(posted, named), issues, id_))
+    named = tuple(
+        name.split(".")[1] for name in posted if name.startswith("param.") and name.endswith(".type")
+    )
+    return _checked(
+        call, posted.get("sql", ""), keep, lambda issues: _edit(call, _draft(posted, named), issues, id_)
+    )
 
 
 def schedule(call: Call) -> Response:
@@ -152,7 +168,9 @@ def schedule(call: Call) -> Response:
     try:
         if period in PERIODS:
             numbers = {key: int(posted.get(key) or 1) for key in ("minutes", "day")}
-            when = Schedule(period, at=posted.get("at", ""), weekday=int(posted.get("weekday") or 0), **numbers)  # pyright: ignore[reportArgumentType]
+            when = Schedule(
+                period, at=posted.get("at", ""), weekday=int(posted.get("weekday") or 0), **numbers
+            )  # pyright: ignore[reportArgumentType]
         days = int(posted.get("keep_days") or 30)
     except ValueError:
         raise OutcomeError(Issue("value", "Minutes, days and weekdays are whole numbers.")) from None
@@ -161,7 +179,7 @@ def schedule(call: Call) -> Response:
             if when is not None:
                 reports.refuse_schedule(when, found.parameters)
             due = next_due(when, call.now, call.site.zone) if when else None
-            reports.schedule(connection, call.who, found.id, when, due, days, call.now)
+            reports.schedule(connection, call.who, found.id, Plan(when, due, days), call.now)
     except OutcomeError as error:
         return _page(call, found, {}, {"issues": error.issues}, status_of(error.issues))
     return call.go(f"/reports/{found.id}")
@@ -204,7 +222,14 @@ def _draft(posted: Mapping[str, str], names: tuple[str, ...]) -> Draft:
     x, y, unit = (posted.get(f"chart.{part}", "").strip()[:200] for part in ("x", "y", "unit"))
     chart = Chart(kind, x, y, unit) if kind in CHARTS else None  # pyright: ignore[reportArgumentType]
     shared = tuple(role for role in SHARABLE if posted.get(f"shared.{role}"))
-    return Draft(posted.get("name", ""), posted.get("description", ""), posted.get("sql", ""), parameters, chart, shared)
+    return Draft(
+        posted.get("name", ""),
+        posted.get("description", ""),
+        posted.get("sql", ""),
+        parameters,
+        chart,
+        shared,
+    )
 
 
 def _edit(call: Call, one: Draft, issues: Any = (), id_: str = "") -> Response:
@@ -213,7 +238,11 @@ def _edit(call: Call, one: Draft, issues: Any = (), id_: str = "") -> Response:
 
 
 def _page(
-    call: Call, found: Report, given: Mapping[str, str], answer: Mapping[str, Any] | None = None, status: int = 200
+    call: Call,
+    found: Report,
+    given: Mapping[str, str],
+    answer: Mapping[str, Any] | None = None,
+    status: int = 200,
 ) -> Response:
     with call.site.database.connection() as connection:
         history = report_runs.runs(connection, found.id)
@@ -274,7 +303,11 @@ def _told_run(call: Call, run: Run) -> Shown:
 
 
 def _due(call: Call, one: Report) -> str:
-    return f"{one.schedule.words}, next {moment(one.next_due, call.site.zone)}" if one.schedule and one.next_due else ""
+    return (
+        f"{one.schedule.words}, next {moment(one.next_due, call.site.zone)}"
+        if one.schedule and one.next_due
+        else ""
+    )
 
 
 def _note(call: Call, found: Report, told: Any) -> None:
@@ -283,7 +316,10 @@ def _note(call: Call, found: Report, told: Any) -> None:
 
 
 def _file_name(found: Report) -> str:
-    return "".join(each if each.isascii() and each.isalnum() else "-" for each in found.name.lower()).strip("-") or "report"
+    return (
+        "".join(each if each.isascii() and each.isalnum() else "-" for each in found.name.lower()).strip("-")
+        or "report"
+    )
 
 
 ROADS: tuple[Road, ...] = (

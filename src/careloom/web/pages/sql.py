@@ -77,7 +77,9 @@ def run(call: Call) -> Response:
     if is_api:
         return Asked(call.site.askers, request, lambda error: outcome(error.issues))
     refused = partial(_refused, call, wanted.sql)
-    return Asked(call.site.askers, request, refused, (lambda told: _found(call, wanted.sql, told)) if is_page else None)
+    return Asked(
+        call.site.askers, request, refused, (lambda told: _found(call, wanted.sql, told)) if is_page else None
+    )
 
 
 def request_for(call: Call, **more: Any) -> Request:
@@ -99,7 +101,8 @@ def _of_json(body: bytes) -> Wanted:
         )
     values = told.get("parameters") or {}
     if not isinstance(values, dict) or not all(
-        isinstance(one, str | float | bool | None) or (isinstance(one, int) and abs(one) < _LARGE) for one in values.values()
+        isinstance(one, str | float | bool | None) or (isinstance(one, int) and abs(one) < _LARGE)
+        for one in values.values()
     ):
         raise OutcomeError(
             Issue("structure", "parameters is an object of texts, numbers, booleans and nulls.", "parameters")
@@ -130,7 +133,9 @@ def _asked(call: Call, request: Request, show: Callable[[Told], Response]) -> Re
 
 def _error(call: Call, error: OutcomeError) -> Response:
     status = status_of(error.issues)
-    return call.show_as(status, "error.html", {"title": title_of(status), "issues": error.issues, "reference": ""})
+    return call.show_as(
+        status, "error.html", {"title": title_of(status), "issues": error.issues, "reference": ""}
+    )
 
 
 def _found(call: Call, sql: str, told: Told) -> Response:
@@ -148,14 +153,26 @@ def _refused(call: Call, sql: str, error: OutcomeError) -> Response:
     return listed(call, lambda tables: _page(call, tables, sql, {"issues": error.issues}, status))
 
 
-NONE: dict[str, Any] = {"rows": None, "columns": (), "is_cut": False, "issues": (), "most": f"{SHOWN:,}", "chart": None}
+NONE: dict[str, Any] = {
+    "rows": None,
+    "columns": (),
+    "is_cut": False,
+    "issues": (),
+    "most": f"{SHOWN:,}",
+    "chart": None,
+}
 """What a page shows where nothing was asked."""
 
 
 def answered(call: Call, told: Told) -> dict[str, Any]:
     """What a page shows of an answer."""
     columns = [(name, kind, _is_number(kind)) for name, kind in told.columns]
-    return NONE | {"rows": told.rows, "columns": columns, "is_cut": told.end["isCut"], "zone": str(call.site.zone)}
+    return NONE | {
+        "rows": told.rows,
+        "columns": columns,
+        "is_cut": told.end["isCut"],
+        "zone": str(call.site.zone),
+    }
 
 
 def _is_number(kind: str) -> bool:
@@ -163,7 +180,11 @@ def _is_number(kind: str) -> bool:
 
 
 def _page(
-    call: Call, tables: Mapping[str, Any], sql: str = "", found: Mapping[str, Any] | None = None, status: int = 200
+    call: Call,
+    tables: Mapping[str, Any],
+    sql: str = "",
+    found: Mapping[str, Any] | None = None,
+    status: int = 200,
 ) -> Response:
     values = NONE | {"sql": sql, "groups": tables["groups"], "examples": EXAMPLES}
     return call.show_as(status, "sql.html", values | dict(found or {}))

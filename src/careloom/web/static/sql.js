@@ -96,7 +96,7 @@ function choose(next) {
   [...hinted.children].forEach((one, n) => one.setAttribute("aria-selected", String(n === at)));
   if (at >= 0) sql.setAttribute("aria-activedescendant", hinted.children[at].id);
   else sql.removeAttribute("aria-activedescendant");
-  sql.setAttribute("aria-expanded", String(hinted.childElementCount > 0));
+  hinted.hidden = !hinted.childElementCount;
 }
 
 function hint() {
