@@ -16,6 +16,7 @@ from careloom.cli.omop import omop
 from careloom.cli.people import account, token
 from careloom.cli.pipeline import BUSY, pipeline
 from careloom.cli.reindexing import reindex
+from careloom.cli.reporting import report
 from careloom.cli.running import demo, stop, up
 from careloom.cli.safekeeping import backup, doctor, restore
 from careloom.cli.views import lake
@@ -42,6 +43,7 @@ def careloom() -> None:
 
 
 lake.add_command(omop)
+lake.add_command(report)
 for command in (
     up,
     stop,

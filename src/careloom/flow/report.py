@@ -13,7 +13,7 @@ import structlog
 
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.lake import asking
-from careloom.lake.asking import Answer, asks_for
+from careloom.lake.asking import Answer, Form, asks_for
 from careloom.settings import Settings, lake_root
 from careloom.store import accounts, report_runs, reports
 from careloom.store.actor import STATION, Actor, may
@@ -46,12 +46,17 @@ def run_reports(database: Database, settings: Settings, clock: Clock) -> int:
 
 
 def answer_of(
-    database: Database, settings: Settings, found: Report, actor: Actor, texts: Mapping[str, str]
+    database: Database,
+    settings: Settings,
+    found: Report,
+    actor: Actor,
+    texts: Mapping[str, str],
+    form: Form = "parquet",
 ) -> Answer:
-    """Run a report as somebody; the answer is Parquet. Raises OutcomeError."""
+    """Run a report as somebody. Raises OutcomeError."""
     values, dates = bound(found.parameters, texts)
     request = asks_for(
-        actor, database.url, lake_root(settings), sql=found.sql, values=values, dates=dates, form="parquet", rows=ROWS,
+        actor, database.url, lake_root(settings), sql=found.sql, values=values, dates=dates, form=form, rows=ROWS,
         seconds=SECONDS,
     )  # fmt: skip
     return asking.ask(request, BYTES)

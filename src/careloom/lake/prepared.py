@@ -47,7 +47,7 @@ def prepared(
     cdm = [one.name for one in named if one.group == "omop"]
     read = {name for name in asks.tables if name not in offered}
     read.update(*(mart.READS[name] for name in marts), (ready_statement(name).resource for name in views))
-    bound = set(mart.TYPES) if marts else set[str]()
+    bound = set[str](mart.TYPES if marts else ())
     bound.update(lake.types if asks.is_listing else ())
     types = [_table(lake, connection, actor, rtype, maker, read) for rtype in sorted(read | bound)]
     told = portion.portion(lake, connection, actor, cdm, maker) if cdm else portion.NOTHING

@@ -186,6 +186,11 @@ def forget(connection: Connection, now: datetime) -> int:
 
 
 def _run(row: Sequence[Any]) -> Run:
-    *first, issues, columns, is_kept = row
+    id_, report, due, actor, status, attempts, again, began, ended, rows, is_cut, issues, columns, is_kept = (
+        row
+    )
     pairs = tuple((str(name), str(kind)) for name, kind in columns or ())
-    return Run(*first, tuple(msgspec.convert(issues, list[Issue])), pairs, bool(is_kept))
+    told = tuple(msgspec.convert(issues, list[Issue]))
+    return Run(
+        id_, report, due, actor, status, attempts, again, began, ended, rows, is_cut, told, pairs, is_kept
+    )

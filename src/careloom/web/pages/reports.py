@@ -5,7 +5,7 @@ Room: web. Who runs a report sees what they may see, whoever saved it. What a sc
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -169,7 +169,7 @@ def schedule(call: Call) -> Response:
         if period in PERIODS:
             numbers = {key: int(posted.get(key) or 1) for key in ("minutes", "day")}
             when = Schedule(
-                period, at=posted.get("at", ""), weekday=int(posted.get("weekday") or 0), **numbers
+                period, at=posted.get("at") or "06:00", weekday=int(posted.get("weekday") or 0), **numbers
             )  # pyright: ignore[reportArgumentType]
         days = int(posted.get("keep_days") or 30)
     except ValueError:
@@ -197,7 +197,12 @@ def _found(call: Call) -> Report:
         return reports.report(connection, call.parts["id"], call.who)
 
 
-def _checked(call: Call, sql: str, then: Any, refuse: Any) -> Response:
+def _checked(
+    call: Call,
+    sql: str,
+    then: Callable[[tuple[str, ...]], Response],
+    refuse: Callable[[Sequence[Issue]], Response],
+) -> Response:
     request = request_for(call, work="check", sql=sql)
     return Asked(
         call.site.askers, request, lambda error: refuse(error.issues), lambda told: then(tuple(told.end["parameters"]))
@@ -232,7 +237,7 @@ def _draft(posted: Mapping[str, str], names: tuple[str, ...]) -> Draft:
     )
 
 
-def _edit(call: Call, one: Draft, issues: Any = (), id_: str = "") -> Response:
+def _edit(call: Call, one: Draft, issues: Sequence[Issue] = (), id_: str = "") -> Response:
     values = {"one": one, "id": id_, "issues": issues, "kinds": KINDS, "charts": CHARTS, "roles": SHARABLE}
     return call.show_as(status_of(issues) if issues else 200, "report_edit.html", values)
 
