@@ -73,7 +73,7 @@ def test_a_report_is_saved_opened_run_and_exported(lake: Any, signed_in: Enter) 
 def test_what_cannot_be_saved_is_shown_with_its_place(lake: Any, signed_in: Enter) -> None:  # noqa: F811
     client = signed_in("physician")
     for data, told in (
-        ({"sql": "select 1\nfrm Patient x"}, "line 2, column 13"),
+        ({"sql": "select 1\nfrm Patient x"}, "line 2, column 5"),
         ({"sql": "select 1", "name": ""}, "name"),
     ):
         answer = client.post("/reports", data={"csrf": csrf(client), "name": "x"} | data)
