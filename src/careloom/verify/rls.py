@@ -17,6 +17,7 @@ from typing import Any
 from careloom.fhir.outcome import OutcomeError
 from careloom.fhir.resource import Resource, dumps
 from careloom.lake.lake import Lake
+from careloom.lake.omop.build import FILE, build
 from careloom.lake.sandbox import Limits, asked
 from careloom.settings import Settings
 from careloom.store.actor import Actor
@@ -39,7 +40,7 @@ USERS = (
 ALL = Actor("all", frozenset({"physician"}))
 LIMITS = Limits(rows=100_000, seconds=60.0, memory="300MB", threads=1)
 
-_WRITTEN = re.compile(r"20\d\d-\d\d-\d\dT[\d:.]+Z")
+_WRITTEN = re.compile(r"20[2-9]\d-\d\d-\d\dT[\d:.]+Z")
 """When a resource was written: no two stores agree on that."""
 
 Told = tuple[str, Any]
@@ -107,11 +108,13 @@ def _filled(stack: ExitStack, resources: Sequence[Resource]) -> Shore:
     for one in resources:
         store.flow.update(one["resourceType"], one["id"], dumps(one), CLINIC)
     store.build()
+    build(Lake(store.root), store.root / FILE)
     return store
 
 
 def _record(number: int) -> list[Resource]:
-    """A patient whose every resource has words and numbers that no other has; the last observation is restricted."""
+    """A patient whose every resource has words, numbers and years that no other has; the last observation is restricted."""
+    year = 2010 + number
     mark = f"canary{'abcdefghi'[number] * 4}"
     subject = {"reference": f"Patient/p{number}"}
     found: list[Resource] = [
@@ -121,18 +124,20 @@ def _record(number: int) -> list[Resource]:
         {
             "resourceType": "Observation", "id": f"{mark}-o{each}", "status": "final", "subject": subject,
             "code": {"text": f"{mark}code{each}"}, "note": [{"text": f"{mark}note{each}"}],
-            "valueQuantity": {"value": 7_000_000 + number * 10_000 + each * 7},
+            "valueQuantity": {"value": 7_000_000 + number * 10_000 + each * 7}, "effectiveDateTime": f"{year}-0{each + 1}-05",
         }
         for each in range(6)
     ]  # fmt: skip
     found[-1]["meta"] = LABEL
     for each in range(2):
         found.append({
-            "resourceType": "Condition", "id": f"{mark}-c{each}", "subject": subject, "code": {"text": f"{mark}ill{each}"},
+            "resourceType": "Condition", "id": f"{mark}-c{each}", "subject": subject, "recordedDate": f"{year}-03-0{each + 1}",
+            "code": {"text": f"{mark}ill{each}", "coding": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": f"E11.{each}"}]},
         })  # fmt: skip
         found.append({
             "resourceType": "Encounter", "id": f"{mark}-e{each}", "status": "finished", "subject": subject,
-            "class": {"code": "AMB"}, "serviceType": {"text": f"{mark}service{each}"},
+            "class": {"code": "IMP" if each == 0 or number % 2 else "AMB"},
+            "period": {"start": f"{year}-04-0{each * 5 + 1}T08:00:00Z", "end": f"{year}-04-0{each * 5 + 3}T10:00:00Z"}, "serviceType": {"text": f"{mark}service{each}"},
         })  # fmt: skip
     return found
 
@@ -150,7 +155,12 @@ def _words(resource: Resource) -> list[str]:
     """What stands in this resource and in no other."""
     if resource["resourceType"] == "Patient":
         return [resource["name"][0]["family"], resource["birthDate"]]
+    # Marts and eras tell no words of a resource, but its days, and months.
     if resource["resourceType"] == "Observation":
         value = str(resource["valueQuantity"]["value"])
-        return [resource["id"], resource["code"]["text"], resource["note"][0]["text"], value]
-    return [resource["id"], (resource.get("code") or resource["serviceType"])["text"]]
+        told = [resource["code"]["text"], resource["note"][0]["text"], value, resource["effectiveDateTime"]]
+    elif resource["resourceType"] == "Condition":
+        told = [resource["code"]["text"], resource["recordedDate"]]
+    else:
+        told = [resource["serviceType"]["text"], resource["period"]["start"][:10], resource["period"]["start"][:7]]
+    return [resource["id"], *told]
