@@ -162,5 +162,9 @@ def _words(resource: Resource) -> list[str]:
     elif resource["resourceType"] == "Condition":
         told = [resource["code"]["text"], resource["recordedDate"]]
     else:
-        told = [resource["serviceType"]["text"], resource["period"]["start"][:10], resource["period"]["start"][:7]]
+        told = [
+            resource["serviceType"]["text"],
+            resource["period"]["start"][:10],
+            resource["period"]["start"][:7],
+        ]
     return [resource["id"], *told]
