@@ -49,7 +49,7 @@ class Plot {
     const y = this.heads.find((head) => head.name === wish.y) ?? this.heads.findLast((head) => head.isNumber && head.n > 0) ?? numbers[0];
     const x = this.heads.find((head) => head.name === wish.x) ?? this.heads.find((head) => head !== y) ?? y;
     const isOne = this.cells.length === 1 && numbers.length > 0;
-    const guess = !y ? "" : isOne ? "number" : this.cells.length < 2 || x === y ? "" : x.isTime && this.cells.length > 2 ? "line" : x.isNumber && this.cells.length > MOST_BARS ? "scatter" : "bar";
+    const guess = !y ? "" : isOne ? "number" : this.cells.length < 2 || x === y ? "" : x.isTime && this.cells.length > 20 ? "line" : x.isNumber && this.cells.length > MOST_BARS ? "scatter" : "bar";
     this.fields = {};
     const names = this.heads.map((head) => [head.name, head.name]);
     const told = [["kind", "Chart", KINDS, wish.kind ?? guess], ["x", "Along", names, x?.name], ["y", "Values", names, y?.name]];
@@ -76,6 +76,7 @@ class Plot {
     const kind = this.fields.kind.value;
     this.box.replaceChildren();
     this.said.textContent = "";
+    this.figure.querySelector("[data-point]").textContent = "";
     this.points = [];
     this.at = -1;
     this.width = this.box.clientWidth;
@@ -117,9 +118,16 @@ class Plot {
     const extremes = rows.map((one) => one.value);
     const from = Math.min(...extremes), until = Math.max(...extremes);
     const cut = kind === "bar" && rows.length > MOST_BARS ? `; the first ${MOST_BARS} are drawn` : "";
-    if (kind === "bar" || !isScaled) this.bars(rows.slice(0, kind === "bar" ? MOST_BARS : rows.length).map((one) => ({ ...one, label: one.x })), this.x.name, this.y.name, this.unit, kind);
+    const title = this.x.isTime && this.x.zoned ? `${this.x.name} (${this.figure.dataset.zone})` : this.x.name;
+    if (kind === "bar" || !isScaled) this.bars(rows.slice(0, kind === "bar" ? MOST_BARS : rows.length).map((one) => ({ ...one, label: this.label(one.x) })), title, this.y.name, this.unit, kind);
     else this.scaled(kind, rows);
     this.sum(`${this.y.name} by ${this.x.name}: ${rows.length} values from ${this.short(from)} to ${this.short(until)} ${this.unit}${cut}`);
+  }
+
+  // What is longer than a day is told as the day and the time, in the zone of the site if it has an offset.
+  label(text) {
+    if (!this.x.isTime || text.length <= 10) return text;
+    return this.moment(instant(text).at / 1000, this.x.zoned ? this.figure.dataset.zone : "UTC").replace(/ \d{4},/, "");
   }
 
   // One place for each row.
@@ -192,7 +200,7 @@ class Plot {
       mark.setAttribute("cx", point.x);
       mark.setAttribute("cy", point.y);
       mark.setAttribute("visibility", "visible");
-      this.figure.querySelector("[data-point]").textContent = point.said;
+      this.figure.querySelector("[data-point]").textContent = point.said.trim();
     };
     svg.addEventListener("keydown", (event) => {
       const step = { ArrowRight: this.at + 1, ArrowLeft: this.at - 1, Home: 0, End: this.points.length - 1, PageDown: this.at + 10, PageUp: this.at - 10 }[event.key];
