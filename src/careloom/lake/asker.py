@@ -25,7 +25,7 @@ from careloom.lake.asking import LENGTH, Request
 from careloom.lake.delivery import Answer, delivered, kept, text_of
 from careloom.lake.lake import Lake
 from careloom.lake.listing import listing
-from careloom.lake.offer import offers
+from careloom.lake.offer import offered_to
 from careloom.lake.question import question
 from careloom.lake.sandbox import Alarm, Limits, alarmed, asked, refuse
 from careloom.logs import configure, place_of
@@ -131,15 +131,20 @@ def _answer(request: Request, database: Database, desk: _Desk, say: Told) -> Non
 
 
 def _tables(request: Request, database: Database, alarm: Alarm, say: Told) -> None:
-    del database, alarm
-    say(asking.END, msgspec.json.encode(listing(Path(request.root))))
+    del alarm
+    lake = Lake(Path(request.root))
+    with database.autocommit() as connection:
+        found = offered_to(lake, connection, request.who)
+    say(asking.END, msgspec.json.encode(listing(lake, found.values())))
 
 
 def _check(request: Request, database: Database, alarm: Alarm, say: Told) -> None:
     """What the statement is judged to be, without asking it: the names of its values."""
-    del database, alarm
+    del alarm
     lake = Lake(Path(request.root))
-    found = question(request.sql, [*lake.types, *offers(lake)])
+    with database.autocommit() as connection:
+        offered = offered_to(lake, connection, request.who, request.sql)
+    found = question(request.sql, [*lake.types, *offered])
     say(asking.END, msgspec.json.encode({"parameters": found.parameters, "tables": found.tables}))
 
 

@@ -6,22 +6,20 @@ Room: lake. May import: lake.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from careloom.fhir.outcome import OutcomeError
 from careloom.lake.lake import Lake
-from careloom.lake.offer import GROUPS, Offer, offers
+from careloom.lake.offer import GROUPS, Offer
 from careloom.lake.shape import Struct, shape_of
 from careloom.lake.sight import columns_of, common_columns
 
 
-def listing(root: Path) -> dict[str, Any]:
+def listing(lake: Lake, found: Iterable[Offer]) -> dict[str, Any]:
     """`groups`: title and tables, each with name, about and columns (name, type, about); `common`: those of every type;
     `fields`: what is within a type of R4 (`HumanName`): name and type. Without a lake there are no tables.
     """
     common = common_columns()
-    lake = Lake(root)
     try:
         types = lake.types
     except OutcomeError:
@@ -30,10 +28,10 @@ def listing(root: Path) -> dict[str, Any]:
         {"name": rtype, "about": "", "columns": [one for one in columns_of(rtype) if one not in common]}
         for rtype in types
     ]
-    found = offers(lake).values()
+    offered = list(found)
     groups = [{"title": "Resources", "tables": own}]
     groups += [
-        {"title": title, "tables": [_told(one) for one in found if one.group == group]}
+        {"title": title, "tables": [_told(one) for one in offered if one.group == group]}
         for group, title in GROUPS.items()
     ]
     return {"groups": [one for one in groups if one["tables"]], "common": common, "fields": _fields(types)}

@@ -1,4 +1,4 @@
-"""lake.offer: what a statement may name beside the tables of the types: marts, ready views and the CDM, each in a schema.
+"""lake.offer: what a statement may name beside the tables of the types: marts, views and the CDM, each in a schema.
 
 Room: lake. May import: lake. A schema for each group, for their names are not told apart otherwise: `Patient` is the table
 of the type, `views.patient` the ready view, `omop.person` is not `marts.persons`.
@@ -6,19 +6,24 @@ of the type, `views.patient` the ready view, `omop.person` is not `marts.persons
 
 from __future__ import annotations
 
+import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
+from careloom.fhir.outcome import OutcomeError
+from careloom.lake.known import KnownView, all_views, ready
 from careloom.lake.lake import Lake
 from careloom.lake.marts import mart
 from careloom.lake.omop import build, ddl
 from careloom.lake.omop.facts import tables
-from careloom.lake.ready import ready_view, ready_views
-from careloom.lake.view.statement import Statement, compile_view
+from careloom.lake.ready import ready_views
+from careloom.lake.view.statement import Statement
+from careloom.store.actor import Actor
+from careloom.store.database import Connection
 
 Group = Literal["marts", "views", "omop"]
 GROUPS: dict[Group, str] = {
@@ -46,6 +51,8 @@ class Offer:
     name: str
     about: str
     columns: tuple[Column, ...]
+    statement: Statement | None = None
+    """Of a view."""
 
     @property
     def full(self) -> str:
@@ -53,16 +60,20 @@ class Offer:
         return f"{self.group}.{self.name}"
 
 
-def offers(lake: Lake) -> dict[str, Offer]:
-    """All there are, by their full names; the CDM only where it was built."""
-    found = [*_marts(), *_views(), *(_cdm() if (lake.root / build.FILE).exists() else ())]
-    return {one.full: one for one in found}
+def offers(lake: Lake, views: Iterable[KnownView] | None = None) -> dict[str, Offer]:
+    """All there are, by their full names; `views` None: the ready ones. The CDM only where it was built."""
+    shown = _views() if views is None else map(_view, views)
+    cdm = _cdm() if (lake.root / build.FILE).exists() else ()
+    return {one.full: one for one in (*_marts(), *filter(None, shown), *cdm)}
 
 
-@cache
-def ready_statement(name: str) -> Statement:
-    """A ready view, compiled. Raises OutcomeError(not-found)."""
-    return compile_view(ready_view(name))
+def offered_to(lake: Lake, connection: Connection, actor: Actor, sql: str | None = None) -> dict[str, Offer]:
+    """The same with the views of the store that `actor` may see, where a statement may mean one."""
+    is_meant = sql is None or _MAY_MEAN_VIEWS.search(sql)
+    return offers(lake, all_views(connection, actor).values() if is_meant else None)
+
+
+_MAY_MEAN_VIEWS = re.compile(r"views|information_schema|show", re.IGNORECASE)
 
 
 @cache
@@ -75,19 +86,24 @@ def _marts() -> tuple[Offer, ...]:
 
 
 @cache
-def _views() -> tuple[Offer, ...]:
-    return tuple(_view(name) for name in ready_views())
+def _views() -> tuple[Offer | None, ...]:
+    return tuple(_view(ready(name)) for name in ready_views())
 
 
-def _view(name: str) -> Offer:
-    told = ready_view(name)
+def _view(view: KnownView) -> Offer | None:
+    try:
+        statement = view.statement
+    except OutcomeError:
+        # What cannot be compiled any more is no table; running it says why.
+        return None
+    told = view.definition
     types = {str(one["name"]): str(one.get("type", "string")) for one in _columns(told)}
-    lists = ready_statement(name).lists
     columns = (
-        Column(each, types.get(each, "string") + ("[]" if each in lists else ""))
-        for each in ready_statement(name).columns
+        Column(each, types.get(each, "string") + ("[]" if each in statement.lists else ""))
+        for each in statement.columns
     )
-    return Offer("views", name, str(told.get("title") or told.get("description") or ""), tuple(columns))
+    about = str(told.get("title") or told.get("description") or "of the store")
+    return Offer("views", view.name, about, tuple(columns), statement)
 
 
 def _columns(select: object) -> Iterator[dict[str, object]]:

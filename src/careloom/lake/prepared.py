@@ -14,12 +14,13 @@ from careloom.lake import sight
 from careloom.lake.cut import Maker, Table, table
 from careloom.lake.lake import Lake
 from careloom.lake.marts import mart
-from careloom.lake.offer import Column, Offer, ready_statement
+from careloom.lake.offer import Column, Offer
 from careloom.lake.omop import portion
 from careloom.lake.omop.ddl import create
 from careloom.lake.omop.facts import tables
 from careloom.lake.question import Question
 from careloom.lake.session import opened
+from careloom.lake.view.statement import Statement
 from careloom.store.actor import Actor
 from careloom.store.database import Connection
 
@@ -43,10 +44,10 @@ def prepared(
     """What `asks` needs, as `actor` may see it; `maker` opens an engine that sees all, if something must be cut."""
     named = [offered[name] for name in asks.tables if name in offered]
     marts = [one.name for one in named if one.group == "marts"]
-    views = [one.name for one in named if one.group == "views"]
+    views = {one.name: one.statement for one in named if one.statement is not None}
     cdm = [one.name for one in named if one.group == "omop"]
     read = {name for name in asks.tables if name not in offered}
-    read.update(*(mart.READS[name] for name in marts), (ready_statement(name).resource for name in views))
+    read.update(*(mart.READS[name] for name in marts), (statement.resource for statement in views.values()))
     bound = set[str](mart.TYPES if marts else ())
     bound.update(lake.types if asks.is_listing else ())
     types = [_table(lake, connection, actor, rtype, maker, read) for rtype in sorted(read | bound)]
@@ -58,7 +59,7 @@ def prepared(
         *(f'create view main."{one.rtype}" as {one.sql}' for one in types),
         *(mart.views(marts) if marts else ()),
         *(f"create schema {group}" for group in groups),
-        *(f'create view views."{name}" as {_flat(name)}' for name in views),
+        *(f'create view views."{name}" as {_flat(statement)}' for name, statement in views.items()),
         *told.statements,
         *(_empty(lake, one) for one in listed),
     ]
@@ -70,9 +71,9 @@ def _empty(lake: Lake, one: Offer) -> str:
     """A table of its columns, and of no row: all there is to a name."""
     if one.group == "omop":
         return create(tables()[one.name], "careloom", "omop")
-    columns = _types_of(lake, one.name) if one.group == "views" else one.columns
+    columns = _types_of(lake, one.statement) if one.statement is not None else one.columns
     lines = ", ".join(f'"{column.name}" {column.type}' for column in columns)
-    return f"create table {one.full} ({lines})"
+    return f'create table {one.group}."{one.name}" ({lines})'
 
 
 def _table(
@@ -84,20 +85,19 @@ def _table(
     return Table(rtype, sight.plain(rtype, [outline]), (outline,))
 
 
-def _flat(name: str) -> str:
-    statement = ready_statement(name)
+def _flat(statement: Statement) -> str:
     return statement.sql("duckdb", f'main."{statement.resource}"')
 
 
 _known: dict[str, tuple[Column, ...]] = {}
 
 
-def _types_of(lake: Lake, name: str) -> tuple[Column, ...]:
+def _types_of(lake: Lake, statement: Statement) -> tuple[Column, ...]:
     """The columns of a view with the types that an engine gives them; asked once."""
-    if name not in _known:
-        rtype = ready_statement(name).resource
+    rtype, sql = statement.resource, _flat(statement)
+    if sql not in _known:
         with opened(None, "", 1) as duck:
             duck.execute(f'create view "{rtype}" as {sight.plain(rtype, [sight.outline(lake.root, rtype)])}')
-            found = duck.execute(f"describe {_flat(name)}").fetchall()
-        _known[name] = tuple(Column(str(row[0]), str(row[1])) for row in found)
-    return _known[name]
+            found = duck.execute(f"describe {sql}").fetchall()
+        _known[sql] = tuple(Column(str(row[0]), str(row[1])) for row in found)
+    return _known[sql]

@@ -24,7 +24,7 @@ import pyarrow as pa
 
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.lake.lake import Lake
-from careloom.lake.offer import offers
+from careloom.lake.offer import offered_to
 from careloom.lake.prepared import Prepared, prepared
 from careloom.lake.question import Question, placed, question
 from careloom.lake.reading import literal
@@ -116,7 +116,8 @@ def asked(
     limits = limits or Limits()
     refuse(actor)
     lake = Lake(root)
-    offered = offers(lake)
+    with database.autocommit() as connection:
+        offered = offered_to(lake, connection, actor, sql)
     asks = question(sql, [*lake.types, *offered])
     given = _given(asks, values or {})
     if not _places.acquire(timeout=WAIT_S):
