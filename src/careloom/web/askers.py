@@ -70,20 +70,26 @@ class Askers:
             self._places.release()
 
     async def _frames(self, request: Request) -> AsyncGenerator[Frame]:
-        process = await self._free()
+        process = self._idle_one() or await self._started()
         is_whole = False
         try:
-            assert process.stdin  # noqa: S101 - it was started with pipes
-            process.stdin.write(asking.written(request))
             async with asyncio.timeout(request.seconds + GRACE_S):
+                try:
+                    frame = await _sent(process, request)
+                except (asyncio.IncompleteReadError, ConnectionError):
+                    # One that was idle may leave at the very moment when it is asked.
+                    self._end(process)
+                    process = await self._started()
+                    frame = await _sent(process, request)
                 while True:
-                    letter, raw = await _frame(process)
+                    letter, raw = frame
                     is_whole = letter in {asking.END, asking.WRONG}
                     if letter == asking.WRONG:
                         raise asking.wrong(raw)
                     yield letter, raw
                     if is_whole:
                         return
+                    frame = await _frame(process)
         except TimeoutError:
             text = "The statement took longer than it may: narrow it, or ask for less."
             raise OutcomeError(Issue("too-costly", text)) from None
@@ -111,12 +117,15 @@ class Askers:
         else:
             self._idle.append(process)
 
-    async def _free(self) -> subprocess.Process:
+    def _idle_one(self) -> subprocess.Process | None:
         while self._idle:
             process = self._idle.pop()
             if process.returncode is None:
                 return process
             self._all.discard(process)
+        return None
+
+    async def _started(self) -> subprocess.Process:
         pipe = subprocess.PIPE
         process = await asyncio.create_subprocess_exec(*asking.COMMAND, stdin=pipe, stdout=pipe, limit=PIPE)
         self._all.add(process)
@@ -134,15 +143,27 @@ class Askers:
         with suppress(ProcessLookupError):
             process.kill()
 
+    @property
+    def processes(self) -> list[subprocess.Process]:
+        """Those that run or wait."""
+        return list(self._all)
+
     async def close(self) -> None:
         """End all of them, and wait until they are gone."""
-        ended = list(self._all)
+        ended = self.processes
         for process in ended:
             self._end(process)
         self._idle.clear()
         for process in ended:
             await process.wait()
         await asyncio.gather(*self._rests, return_exceptions=True)
+
+
+async def _sent(process: subprocess.Process, request: Request) -> Frame:
+    """Send a request; the first frame that comes."""
+    assert process.stdin  # noqa: S101 - it was started with pipes
+    process.stdin.write(asking.written(request))
+    return await _frame(process)
 
 
 async def _frame(process: subprocess.Process) -> Frame:
