@@ -180,23 +180,26 @@ def readers(database: Database, root: Path) -> None:
 
 def costs(root: Path, name: str) -> None:
     """What each mart costs, with those that it is made of, and the table of events."""
+    # Not ru_maxrss: a process begins with that of the one that started it.
     program = (
-        "import resource, sys; from pathlib import Path; from careloom.lake.lake import Lake\n"
+        "import re, resource, sys; from pathlib import Path; from careloom.lake.lake import Lake\n"
         "from careloom.lake.marts.mart import marts; from careloom.lake.marts.events import events\n"
         "mart, root = sys.argv[1], Path(sys.argv[2])\n"
-        "began = resource.getrusage(resource.RUSAGE_SELF)\n"
+        "def most(): return int(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1]) // 1024\n"
+        "before, began = most(), resource.getrusage(resource.RUSAGE_SELF)\n"
         "with events(Lake(root)) if mart == 'events' else marts(Lake(root), [mart]) as duck:\n"
         "    rows = duck.execute(f'select count(*) from {mart}').fetchall()[0][0]\n"
         "told = resource.getrusage(resource.RUSAGE_SELF)\n"
         "cpu = told.ru_utime + told.ru_stime - began.ru_utime - began.ru_stime\n"
-        "print(f'{rows:,} rows, CPU {cpu:.2f} s, most memory {told.ru_maxrss / 1024:.0f} MB"
-        " (of which {began.ru_maxrss / 1024:.0f} before)')"
+        "print(f'{rows:,} rows, CPU {cpu:.2f} s, most memory {most()} MB, {before} of them before')"
     )
     for mart in (*MARTS, "events"):
         done = subprocess.run(
             [sys.executable, "-c", program, mart, str(root)], capture_output=True, text=True, check=False
         )
-        print(f"mart {mart}, lake of {name}: {done.stdout.strip() or done.stderr.strip()[-300:]}", flush=True)
+        # Before its last line DuckDB may have told of its progress.
+        told = (done.stdout.strip() or done.stderr.strip()).rpartition("\n")[2]
+        print(f"mart {mart}, lake of {name}: {told}", flush=True)
 
 
 def merge(root: Path, other: Path) -> None:
