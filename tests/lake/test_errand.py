@@ -29,7 +29,13 @@ def _path(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv(
         "PYTHONPATH", f"{errand.__file__.rsplit('/careloom/', 1)[0]}:{__file__.rsplit('/', 1)[0]}"
     )
+    _end_all()
     yield
+    _end_all()
+
+
+def _end_all() -> None:
+    """None that was started for other tests, which does not find this file, and none for others."""
     while errand._waiting:  # pyright: ignore[reportPrivateUsage]
         errand._waiting.pop().end()  # pyright: ignore[reportPrivateUsage]
 
