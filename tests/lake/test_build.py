@@ -9,7 +9,7 @@ import zstandard
 from tests.lake.conftest import Shore, observation, patient
 
 from careloom.fhir.outcome import OutcomeError
-from careloom.lake import manifest
+from careloom.lake import compaction, gate, manifest
 from careloom.lake.build import writing
 from careloom.lake.table import Table
 from careloom.store.aside import asides
@@ -56,6 +56,20 @@ def test_nothing_new_writes_nothing(shore: Shore) -> None:
     before = manifest.read(shore.root)
     assert shore.build() == 0
     assert manifest.read(shore.root) == before
+
+
+def test_what_is_published_tells_how_many_rows_each_table_has(shore: Shore) -> None:
+    for number in range(3):
+        shore.say(patient("p1", f"v{number}"), *(observation(f"o{number}{n}") for n in range(number)))
+        shore.build(2)
+    with writing(shore.database, shore.root) as writer:
+        compaction.settle(writer, "Patient")
+        compaction.gather(writer, "Observation")
+        shore.delete("Patient", "p1")
+        writer.step()
+    told = manifest.read(shore.root)
+    assert told
+    assert told.rows == {"Patient": 4, "Observation": 3} == gate.rows_of(shore.lake)
 
 
 @pytest.mark.parametrize("rows", [1, 3, 1000])

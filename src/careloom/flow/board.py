@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
-from pathlib import Path
 
 from careloom.flow.delivery import destinations_of
 from careloom.flow.station import hears
@@ -72,7 +70,7 @@ def standings(connection: Connection, settings: Settings, actor: Actor, now: dat
         _messages(connection, actor, now),
         *_stations(connection, actor, held),
         *_runnable(connection, published, held, now),
-        *_tables(connection, settings, published, now),
+        *_tables(connection, published, now),
         *_jobs(connection),
         *_deliveries(connection, settings, now),
     ]
@@ -144,31 +142,20 @@ def _gates(connection: Connection, step: str) -> Sequence[Gate]:
     return next((run.gates for run in runs.runs(connection, step) if run.gates), ())
 
 
-def _tables(
-    connection: Connection, settings: Settings, published: Manifest | None, now: datetime
-) -> list[Standing]:
+def _tables(connection: Connection, published: Manifest | None, now: datetime) -> list[Standing]:
     if published is None:
         return []
     waiting = feedcount.behind(connection, published.cursor)
-    root = lake_root(settings)
     return [
         Standing(
             group="Tables of the lake",
             name=rtype,
             behind=waiting[rtype].changes if rtype in waiting else 0,
             behind_s=_oldest([waiting[rtype]], now) if rtype in waiting else 0.0,
-            rows=_rows(root, rtype, version),
+            rows=published.rows.get(rtype),
         )
-        for rtype, version in sorted(published.versions.items())
+        for rtype in sorted(published.versions)
     ]
-
-
-@lru_cache(maxsize=1024)
-def _rows(root: Path, rtype: str, version: int) -> int:
-    # What stands at a version of a log never changes, and to open a log costs some milliseconds.
-    from careloom.lake.table import Table
-
-    return sum(part.rows for part in Table(root, rtype, version).parts())
 
 
 def _oldest(waiting: Sequence[Waiting], now: datetime) -> float:

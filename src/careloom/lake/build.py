@@ -107,12 +107,14 @@ class Writer:
         """Let readers see the tables as they are now."""
         versions = dict(self.published.versions)
         versions |= {rtype: table.version for rtype, table in self._tables.items()}
+        rows = self.published.rows | {rtype: table.rows for rtype, table in self._tables.items()}
         self.published = Manifest(
             cursor or self.published.cursor,
             last or self.published.last,
             datetime.now(UTC),
             versions,
             self.kept.published(),
+            rows,
         )
         manifest.publish(self.root, self.published)
         self._told_readers = self.published

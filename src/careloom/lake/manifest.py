@@ -44,6 +44,8 @@ class Manifest:
     """Type -> version of Delta's log."""
     kept: dict[str, Kept] = field(default_factory=dict[str, Kept])
     """Name of a view -> its rows."""
+    rows: dict[str, int] = field(default_factory=dict[str, int])
+    """Type -> versions of resources in its table: who only counts need not read the logs."""
 
 
 def read(root: Path) -> Manifest | None:

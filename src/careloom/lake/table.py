@@ -42,6 +42,7 @@ class Table:
         self._delta = self._opened(version)
         self._version = self._delta.version()
         self._is_grown = False
+        self._rows: int | None = None
         self.began = self._mark(0)
         """The beginning of the stretch of the feed that the last commit covered."""
         self.reached = self._mark(2)
@@ -52,6 +53,13 @@ class Table:
         """The version of Delta's log."""
         return self._version
 
+    @property
+    def rows(self) -> int:
+        """How many rows it has; files that are replaced by others have as many."""
+        if self._rows is None:
+            self._rows = sum(part.rows for part in self.parts())
+        return self._rows
+
     def append(self, rows: pa.Table, began: Cursor, reached: Cursor) -> None:
         """Add versions, and with them in one commit that the feed was read so far."""
         self.grow()
@@ -59,6 +67,8 @@ class Table:
         marks: dict[str, int] = dict(zip(_MARKS, (*began, *reached), strict=True))
         deltalog.append(self.folder, self._version + 1, part.added(), marks)
         self._version += 1
+        if self._rows is not None:
+            self._rows += part.rows
         self.began, self.reached = began, reached
         if self._version % CHECKPOINT_EVERY == 0:
             self._newest().create_checkpoint()
