@@ -80,6 +80,11 @@ class Endpoint:
             cursor.execute(sql)
             return cursor.fetchall()
 
+    def names(self, sql: str) -> list[str]:
+        with self.connect() as connection, connection.cursor() as cursor:
+            cursor.execute(sql)
+            return [column[0] for column in cursor.description or ()]
+
 
 @pytest.fixture(scope="module")
 def endpoint(module_database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
@@ -165,8 +170,19 @@ def test_what_the_lake_has_is_listed_for_tools(endpoint: Endpoint) -> None:
         assert connection.adbc_get_info()["vendor_name"] == "careloom"
         assert connection.adbc_get_table_types() == ["TABLE"]
         schema = connection.adbc_get_table_schema("Patient")
-        (catalog,) = connection.adbc_get_objects(depth="all", table_name_filter="Pat%").read_all().to_pylist()
+        patients = connection.adbc_get_objects(depth="all", db_schema_filter="main", table_name_filter="Pat%")
+        (catalog,) = patients.read_all().to_pylist()
         (tables,) = [one["db_schema_tables"] for one in catalog["catalog_db_schemas"]]
+        marts = connection.adbc_get_objects(depth="all", db_schema_filter="marts").read_all().to_pylist()
+    (persons,) = [
+        table
+        for one in marts
+        for schemas in one["catalog_db_schemas"]
+        for table in schemas["db_schema_tables"]
+        if table["table_name"] == "persons"
+    ]
+    told = [column["column_name"] for column in persons["table_columns"]]
+    assert endpoint.names("select * from marts.persons") == told
     assert {"id", "birthDate", "name"} <= set(schema.names)
     assert [table["table_name"] for table in tables] == ["Patient"]
     assert "birthDate" in {column["column_name"] for column in tables[0]["table_columns"]}

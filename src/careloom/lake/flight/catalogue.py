@@ -20,6 +20,7 @@ from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.lake.column import OWN, PLAIN
 from careloom.lake.flight.message import Fields, is_true, text
 from careloom.lake.lake import Lake
+from careloom.lake.offer import GROUPS, Offer, offers
 from careloom.lake.schema import arrow_schema
 
 CATALOG, SCHEMA, TABLE = "lake", "main", "TABLE"
@@ -33,6 +34,16 @@ _VALUE = pa.dense_union([
     pa.field("string_list", pa.list_(pa.utf8())),
     pa.field("int32_to_int32_list_map", pa.map_(pa.int32(), pa.list_(pa.int32()))),
 ])  # fmt: skip
+_KINDS = {
+    "boolean": pa.bool_(),
+    "integer": pa.int32(),
+    "positiveInt": pa.int32(),
+    "unsignedInt": pa.int32(),
+    "bigint": pa.int64(),
+    "double": pa.float64(),
+    "decimal": pa.float64(),
+    "timestamp": pa.timestamp("us"),
+}
 _INFO: dict[int, str | bool] = {0: "careloom", 1: __version__, 2: pa.__version__, 3: True}
 """SqlInfo: name, version, version of Arrow, whether it only reads."""
 
@@ -43,8 +54,8 @@ def table(root: Path, name: str, told: Fields) -> pa.Table:
         case "CommandGetCatalogs":
             return pa.table({"catalog_name": [CATALOG]}, _schema(catalog_name=False))
         case "CommandGetDbSchemas":
-            has = _is_ours(told, 1) and _matches(SCHEMA, told, 2)
-            columns = {"catalog_name": [CATALOG] * has, "db_schema_name": [SCHEMA] * has}
+            ours = [one for one in (SCHEMA, *GROUPS) if _is_ours(told, 1) and _matches(one, told, 2)]
+            columns = {"catalog_name": [CATALOG] * len(ours), "db_schema_name": ours}
             return pa.table(columns, _schema(catalog_name=True, db_schema_name=False))
         case "CommandGetTableTypes":
             return pa.table({"table_type": [TABLE]}, _schema(table_type=False))
@@ -61,19 +72,36 @@ def columns_of(rtype: str) -> pa.Schema:
     return pa.schema([*(OWN.field(name) for name in PLAIN), *arrow_schema(rtype)])
 
 
+def _columns_of(offer: Offer) -> pa.Schema:
+    """Of what a statement makes when it names it. FHIR's own types that are not here are texts."""
+    fields: list[pa.Field] = []
+    for column in offer.columns:
+        word = column.type.removesuffix("[]").partition("(")[0]
+        kind = _KINDS.get(word, _TEXT)
+        fields.append(pa.field(column.name, pa.list_(kind) if column.type.endswith("[]") else kind))
+    return pa.schema(fields)
+
+
 def _tables(root: Path, told: Fields) -> pa.Table:
     types = [one for one in told.get(4, ()) if isinstance(one, bytes)]
-    is_wanted = _is_ours(told, 1) and _matches(SCHEMA, told, 2) and (not types or TABLE.encode() in types)
-    names = [name for name in Lake(root).types if is_wanted and _matches(name, told, 3)]
+    is_wanted = _is_ours(told, 1) and (not types or TABLE.encode() in types)
+    lake = Lake(root)
+    of_types = [(SCHEMA, name, columns_of(name)) for name in lake.types]
+    made = [(one.group, one.name, _columns_of(one)) for one in offers(lake).values()]
+    found = [
+        one
+        for one in [*of_types, *made]
+        if is_wanted and _matches(one[0], told, 2) and _matches(one[1], told, 3)
+    ]
     columns: dict[str, list[Any]] = {
-        "catalog_name": [CATALOG] * len(names),
-        "db_schema_name": [SCHEMA] * len(names),
-        "table_name": names,
-        "table_type": [TABLE] * len(names),
+        "catalog_name": [CATALOG] * len(found),
+        "db_schema_name": [schema for schema, _, _ in found],
+        "table_name": [name for _, name, _ in found],
+        "table_type": [TABLE] * len(found),
     }
     schema = _schema(catalog_name=True, db_schema_name=True, table_name=False, table_type=False)
     if is_true(told, 5):
-        columns["table_schema"] = [columns_of(name).serialize().to_pybytes() for name in names]
+        columns["table_schema"] = [names.serialize().to_pybytes() for _, _, names in found]
         schema = schema.append(pa.field("table_schema", pa.binary(), nullable=False))
     return pa.table(columns, schema)
 
