@@ -82,7 +82,8 @@ def _try(
     text = repr(mine)
     if any(word in text and word not in statement.sql for word in words):
         counts["leaked"] += 1
-    elif statement.is_exact and mine != other:
+    elif statement.is_exact and mine != other and "too-costly" not in {mine[0], other[0]}:
+        # Whose time ran out on a busy machine was told nothing that could be compared.
         counts["differed"] += 1
     else:
         counts["held"] += 1
