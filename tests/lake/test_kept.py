@@ -69,14 +69,9 @@ class Site:
             return sorted(duck.execute(statement.sql()).fetchall(), key=str)
 
 
-@pytest.fixture(scope="module")
-def flow(module_database: Database, tmp_path_factory: pytest.TempPathFactory) -> Flow:
-    return Flow(module_database, Settings(home=tmp_path_factory.mktemp("home")))
-
-
 @pytest.fixture
-def site(module_database: Database, flow: Flow, tmp_path: Path) -> Site:
-    return Site(module_database, flow, tmp_path / "lake")
+def site(database: Database, tmp_path: Path) -> Site:
+    return Site(database, Flow(database, Settings(home=tmp_path / "home")), tmp_path / "lake")
 
 
 def given(number: int, *names_: str, **more: Any) -> Resource:
