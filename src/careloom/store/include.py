@@ -8,7 +8,7 @@ References are read from the decoded bodies; which parameter one belongs to is k
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -61,7 +61,8 @@ def included(connection: Connection, actor: Actor, query: Query, matches: Sequen
 
 def references_in(body: bytes) -> set[str]:
     """Every literal reference of a body, without its version."""
-    texts = (msgspec.json.decode(match[1], type=str) for match in _REFERENCE.finditer(body))
+    found = set(_REFERENCE.findall(body))
+    texts = (msgspec.json.decode(one, type=str) for one in found)
     return {reference_key(text) for text in texts if not text.startswith("#")}
 
 
@@ -80,22 +81,26 @@ def _forward(
     entries = _entries(connection, sources)
     keys: set[int] = set()
     for source in sources:
+        mine = [one for one in includes if one.rtype == source.rtype]
+        if not mine:
+            continue
         own = entries.get(source.seq, frozenset())
-        for one in includes:
-            if one.rtype == source.rtype:
-                keys |= _keys(one, source, own)
-                yield from _canonical(one, source)
+        # Read once for all parameters: to find and to hash them is the dearest part.
+        references = {text: hash64(text) for text in references_in(source.body)}
+        for one in mine:
+            keys |= _keys(one, source.rtype, references, own)
+            yield from _canonical(one, source)
     if keys:
         yield equals("r.key", sorted(keys))
 
 
-def _keys(include: Include, source: Stored, entries: frozenset[int]) -> set[int]:
-    """Keys of the resources to which these references of the source lead."""
+def _keys(include: Include, rtype: str, references: Mapping[str, int], entries: frozenset[int]) -> set[int]:
+    """Keys of the resources to which those of a source's references lead that the parameter means."""
     target = f"{include.target}/" if include.target else ""
-    keys = {hash64(one) for one in references_in(source.body) if one.startswith(target)}
+    keys = {key for text, key in references.items() if text.startswith(target)}
     single = columns_of(include.rtype).single_patients
     found: set[int] = set()
-    for parameter in _parameters(include, source.rtype):
+    for parameter in _parameters(include, rtype):
         salted = salt(parameter.id)
         found |= {
             key for key in keys if key ^ salted in entries or (parameter.id in single and key in entries)
