@@ -33,7 +33,8 @@ from careloom.lake.table import Table
 from careloom.settings import Settings, lake_root
 from careloom.store import accounts
 from careloom.store.database import Database
-from careloom.verify.scratch import database_served, free_port, scratch_home
+from careloom.store.server import database_served
+from careloom.verify.scratch import free_port, scratch_home
 from careloom.web.server import serve
 
 FORMS = ("csv", "ndjson", "json", "parquet")

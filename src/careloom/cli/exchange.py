@@ -16,13 +16,13 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Column, Table
 
 from careloom.cli import options as shared
-from careloom.cli.opened import opened
 from careloom.cli.preflight import refuse_mistakes
 from careloom.connect import load as loading
 from careloom.connect.load import Tally
 from careloom.connect.mllp_send import send_file
 from careloom.flow.loading import Settled, Taker
 from careloom.settings import settings_from
+from careloom.store.server import database_served
 
 
 @click.command()
@@ -45,7 +45,7 @@ def load(paths: tuple[Path, ...], source: str, **options: Any) -> None:
     refuse_mistakes(settings)
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with opened(settings) as database, Progress(*columns, console=console) as bar:
+    with database_served(settings) as database, Progress(*columns, console=console) as bar:
         task = bar.add_task("Loading", total=None)
 
         def report(tally: Tally) -> None:

@@ -14,8 +14,8 @@ from rich.table import Column, Table
 
 from careloom.cli import options as shared
 from careloom.cli.lakeside import lake, settings_of, writing_lake
-from careloom.cli.opened import opened
 from careloom.settings import Settings, lake_root
+from careloom.store.server import database_served
 
 
 @lake.command()
@@ -58,7 +58,7 @@ def refresh(**options: Any) -> None:
 
 
 def _refreshed(settings: Settings) -> None:
-    with opened(settings) as database, writing_lake(database, settings) as writer:
+    with database_served(settings) as database, writing_lake(database, settings) as writer:
         writer.kept.is_stale = True
         while writer.step():
             pass

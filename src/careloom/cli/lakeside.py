@@ -19,13 +19,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Column, Table
 
 from careloom.cli import options as shared
-from careloom.cli.opened import opened
 from careloom.cli.preflight import refuse_mistakes
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.settings import Settings, lake_root, settings_from
 from careloom.store.actor import STATION
 from careloom.store.blobs import Blobs
 from careloom.store.database import Database
+from careloom.store.server import database_served
 
 if TYPE_CHECKING:
     from careloom.lake.build import Writer
@@ -95,7 +95,7 @@ def status(**options: Any) -> None:
     from careloom.lake.status import status as status_of
 
     settings = settings_of(options)
-    with opened(settings) as database:
+    with database_served(settings) as database:
         found = status_of(database, Lake(lake_root(settings)))
     table = Table(
         "table", *(Column(name, justify="right") for name in ("versions", "files", "MB", "unsettled"))
@@ -128,7 +128,11 @@ def compact(**options: Any) -> None:
 
     settings = settings_of(options)
     rows = fewer = 0
-    with opened(settings) as database, bar("Compacting") as moved, writing_lake(database, settings) as writer:
+    with (
+        database_served(settings) as database,
+        bar("Compacting") as moved,
+        writing_lake(database, settings) as writer,
+    ):
         for number, rtype in enumerate(writer.types):
             moved(number, len(writer.types))
             rows += compaction.settle(writer, rtype, is_whole=True)
@@ -152,7 +156,7 @@ def vacuum(*, hours: float, **options: Any) -> None:
     from careloom.lake import compaction
 
     settings = settings_of(options)
-    with opened(settings) as database, writing_lake(database, settings) as writer:
+    with database_served(settings) as database, writing_lake(database, settings) as writer:
         count = compaction.vacuum(writer, hours)
     click.echo(f"{count} files were deleted.")
 
@@ -206,7 +210,7 @@ def sql(statement: str, form: Form, given: tuple[str, ...], **options: Any) -> N
     values = {name: value for name, _, value in (one.partition("=") for one in given)}
     limits = Limits(rows=sys.maxsize, seconds=86_400.0, memory="1GB", spill="20GB")
     with (
-        opened(settings) as database,
+        database_served(settings) as database,
         asked(database, lake_root(settings), STATION, statement, values, limits) as rows,
     ):
         for piece in delivered(rows, form):
@@ -230,7 +234,7 @@ def lineage(table: str, id_: str, column: str, **options: Any) -> None:
     from careloom.lake.lineage import lineage as lineage_of
 
     settings = settings_of(options)
-    with opened(settings) as database:
+    with database_served(settings) as database:
         found = lineage_of(
             database,
             Lake(lake_root(settings)),

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import click
 
-from careloom.cli.opened import opened
 from careloom.settings import settings_from
 from careloom.store import accounts
 from careloom.store.actor import ROLES
+from careloom.store.server import database_served
 
 _role = click.option("--role", "roles", multiple=True, required=True, type=click.Choice(sorted(ROLES)))
 
@@ -30,7 +30,7 @@ def account() -> None:
 @click.password_option()
 def add(name: str, roles: tuple[str, ...], password: str) -> None:
     """Make an account; the password is asked for."""
-    with opened(settings_from()) as database, database.connection() as connection:
+    with database_served(settings_from()) as database, database.connection() as connection:
         accounts.create_account(connection, name, password, roles)
     click.echo(f"{name} may sign in as {', '.join(roles)}.")
 
@@ -49,5 +49,5 @@ def token() -> None:
 @_role
 def create(name: str, roles: tuple[str, ...]) -> None:
     """Print a new token for NAME; only its hash is kept, so it is shown once."""
-    with opened(settings_from()) as database, database.connection() as connection:
+    with database_served(settings_from()) as database, database.connection() as connection:
         click.echo(accounts.create_token(connection, name, roles))

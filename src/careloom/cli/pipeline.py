@@ -17,12 +17,12 @@ from rich.table import Column, Table
 
 from careloom.cli import options as shared
 from careloom.cli.lakeside import bar, instant_of, settings_of
-from careloom.cli.opened import opened
 from careloom.fhir.outcome import OutcomeError
 from careloom.registry import STEPS
 from careloom.settings import Settings
 from careloom.store import runs
 from careloom.store.actor import Actor
+from careloom.store.server import database_served
 
 if TYPE_CHECKING:
     from careloom.flow.steps.work import Made
@@ -97,7 +97,7 @@ def ran(settings: Settings, step: str, more: dict[str, Any], *, is_json: bool) -
         return datetime.now(UTC)
 
     try:
-        with opened(settings) as database, bar(f"Running {step}") as moved:
+        with database_served(settings) as database, bar(f"Running {step}") as moved:
             work = Work(database=database, settings=settings, now=clock(), told=moved, **more)
             found, made = run_step(work, step, "command", clock)
     except OutcomeError as error:
@@ -133,7 +133,7 @@ def status(*, is_json: bool, **options: Any) -> None:
     from careloom.flow.board import standings
 
     settings = settings_of(options)
-    with opened(settings) as database, database.connection() as connection:
+    with database_served(settings) as database, database.connection() as connection:
         found = standings(connection, settings, OPERATOR, datetime.now(UTC))
     if is_json:
         told = [
@@ -171,7 +171,7 @@ def history(step: str, **options: Any) -> None:
     \b
     careloom pipeline history omop
     """
-    with opened(settings_of(options)) as database, database.connection() as connection:
+    with database_served(settings_of(options)) as database, database.connection() as connection:
         for one in runs.runs(connection, step):
             click.echo(json.dumps(_told(one)))
 

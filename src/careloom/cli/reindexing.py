@@ -11,7 +11,6 @@ from typing import Any
 import click
 
 from careloom.cli import options as shared
-from careloom.cli.opened import opened
 from careloom.flow import utc_now
 from careloom.flow.job import run_job
 from careloom.flow.parameters import KIND as PARAMETER
@@ -20,6 +19,7 @@ from careloom.settings import Settings, settings_from
 from careloom.store import jobs
 from careloom.store.catalogue import Progress, progress
 from careloom.store.database import Database
+from careloom.store.server import database_served
 
 _WAIT_S = 0.1
 
@@ -41,7 +41,7 @@ def reindex(*, is_parameters: bool, is_status: bool, **options: Any) -> None:
     careloom reindex --parameters
     """
     settings = settings_from(**options)
-    with opened(settings) as database:
+    with database_served(settings) as database:
         if is_status:
             with database.connection() as connection:
                 click.echo(

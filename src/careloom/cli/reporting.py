@@ -16,10 +16,10 @@ from rich.table import Table
 
 from careloom.cli import options as shared
 from careloom.cli.lakeside import settings_of
-from careloom.cli.opened import opened
 from careloom.store import report_runs, reports
 from careloom.store.actor import STATION
 from careloom.store.report import WEEKDAYS, Plan, Schedule, next_due
+from careloom.store.server import database_served
 
 
 @click.group()
@@ -44,7 +44,7 @@ def list_(**options: Any) -> None:
     settings = settings_of(options)
     zone = ZoneInfo(settings.time_zone)
     table = Table("id", "name", "owner", "schedule", "next", "last run")
-    with opened(settings) as database, database.connection() as connection:
+    with database_served(settings) as database, database.connection() as connection:
         for one in reports.reports(connection, STATION):
             last = next(iter(report_runs.runs(connection, one.id, 1)), None)
             told = f"{last.status}, {last.rows or 0:,} rows" if last else "never"
@@ -70,7 +70,7 @@ def run(id_: str, *, form: Any, given: tuple[str, ...], **options: Any) -> None:
 
     settings = settings_of(options)
     values = {name: value for name, _, value in (one.partition("=") for one in given)}
-    with opened(settings) as database:
+    with database_served(settings) as database:
         with database.connection() as connection:
             found = reports.report(connection, id_, STATION)
         answer = answer_of(database, settings, found, owner_of(database, found), values, form)
@@ -101,7 +101,7 @@ def schedule(id_: str, *, keep_days: int, **options: Any) -> None:
     settings = settings_of(options)
     now = datetime.now(UTC)
     zone = ZoneInfo(settings.time_zone)
-    with opened(settings) as database, database.connection() as connection:
+    with database_served(settings) as database, database.connection() as connection:
         found = reports.report(connection, id_, STATION)
         if when is not None:
             reports.refuse_schedule(when, found.parameters)

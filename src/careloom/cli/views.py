@@ -15,12 +15,12 @@ import click
 
 from careloom.cli import options as shared
 from careloom.cli.keeping import lake
-from careloom.cli.opened import opened
 from careloom.fhir.outcome import Issue, OutcomeError, Severity
 from careloom.fhir.resource import dumps, loads
 from careloom.lake.order import Form, Wanted
 from careloom.settings import Settings, lake_root, settings_from
 from careloom.store.actor import STATION
+from careloom.store.server import database_served
 
 if TYPE_CHECKING:
     from careloom.lake.engine import Connection
@@ -134,7 +134,7 @@ def _definition(view: str, settings: Settings) -> Any:
 def _of_store(view: str, settings: Settings) -> Any:
     from careloom.lake.known import all_views, view_of
 
-    with opened(settings) as database, database.connection() as connection:
+    with database_served(settings) as database, database.connection() as connection:
         try:
             return view_of(connection, STATION, view).definition
         except OutcomeError:

@@ -5,9 +5,10 @@ Room: flow. It shows counts and times, and nothing of any patient; what was set 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache, partial
 
 from careloom.flow.delivery import destinations_of
 from careloom.flow.station import hears
@@ -22,6 +23,8 @@ from careloom.store.feedcount import Waiting
 from careloom.store.health import health
 from careloom.store.runs import Gate, Outcome, Run
 
+Behind = Callable[[feed.Cursor], dict[str, Waiting]]
+"""What waits behind a place of the feed, by type."""
 LATE_S = 60.0
 """From here on a step that has something to do counts as late."""
 
@@ -66,11 +69,13 @@ def standings(connection: Connection, settings: Settings, actor: Actor, now: dat
     """Every step. Raises OutcomeError(forbidden) for who may not see the pages."""
     published = manifest.read(lake_root(settings))
     held = aside.counts(connection)
+    # Several steps stand at one place of the feed: what waits behind it is counted once.
+    behind: Behind = cache(partial(feedcount.behind, connection))
     return [
         _messages(connection, actor, now),
         *_stations(connection, actor, held),
-        *_runnable(connection, published, held, now),
-        *_tables(connection, published, now),
+        *_runnable(connection, published, held, behind, now),
+        *_tables(published, behind, now),
         *_jobs(connection),
         *_deliveries(connection, settings, now),
     ]
@@ -108,7 +113,7 @@ def _stations(connection: Connection, actor: Actor, held: dict[str, int]) -> lis
 
 
 def _runnable(
-    connection: Connection, published: Manifest | None, held: dict[str, int], now: datetime
+    connection: Connection, published: Manifest | None, held: dict[str, int], behind: Behind, now: datetime
 ) -> list[Standing]:
     last = runs.latest(connection, list(STEPS))
     asked = runs.latest(connection, list(STEPS), ["asked"])
@@ -117,7 +122,7 @@ def _runnable(
         run = last.get(name)
         # What a run is fresh by is the feed: of the lake's own step that is what is published.
         cursor = published.cursor if name == "lake" and published else run.cursor if run else feed.START
-        waiting = feedcount.behind(connection, cursor).values() if run or published else []
+        waiting = behind(cursor).values() if run or published else []
         found.append(
             Standing(
                 group="Steps",
@@ -142,10 +147,10 @@ def _gates(connection: Connection, step: str) -> Sequence[Gate]:
     return next((run.gates for run in runs.runs(connection, step) if run.gates), ())
 
 
-def _tables(connection: Connection, published: Manifest | None, now: datetime) -> list[Standing]:
+def _tables(published: Manifest | None, behind: Behind, now: datetime) -> list[Standing]:
     if published is None:
         return []
-    waiting = feedcount.behind(connection, published.cursor)
+    waiting = behind(published.cursor)
     return [
         Standing(
             group="Tables of the lake",

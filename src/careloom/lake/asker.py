@@ -27,8 +27,9 @@ from careloom.lake.lake import Lake
 from careloom.lake.listing import listing
 from careloom.lake.offer import offered_to
 from careloom.lake.question import question
-from careloom.lake.sandbox import Alarm, Limits, alarmed, asked, refuse
+from careloom.lake.sandbox import Alarm, Limits, alarmed, asked
 from careloom.logs import configure, place_of
+from careloom.store.actor import refuse_sql
 from careloom.store.database import Database
 
 NICENESS = 5
@@ -115,7 +116,7 @@ CANCELLED = Issue("processing", "The statement was stopped.")
 
 def _answer(request: Request, database: Database, desk: _Desk, say: Told) -> None:
     try:
-        refuse(request.who)
+        refuse_sql(request.who)
         with alarmed(request.seconds) as alarm:
             desk.watch(alarm)
             _WORKS[request.work](request, database, alarm, say)

@@ -132,6 +132,7 @@ def ask(request: Request, most: int) -> Answer:
 def _whole(source: IO[bytes], most: int) -> Answer:
     columns: Mapping[str, Any] = {"columns": ()}
     parts: list[bytes] = []
+    size = 0
     while True:
         letter, raw = _frame(source)
         if letter == WRONG:
@@ -140,7 +141,8 @@ def _whole(source: IO[bytes], most: int) -> Answer:
             columns = told(raw)
         elif letter == BODY:
             parts.append(raw)
-            if sum(map(len, parts)) > most:
+            size += len(raw)
+            if size > most:
                 text = f"The answer has more than {most // 10**6} MB: ask for less."
                 raise OutcomeError(Issue("too-costly", text))
         elif letter == END:

@@ -20,13 +20,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from uuid import uuid4
 
 import duckdb
 import pyarrow as pa
 
 from careloom.lake import sight
 from careloom.lake.column import digest_of
+from careloom.lake.fresh import replacing
 from careloom.lake.lake import Lake
 from careloom.lake.reading import literal
 from careloom.store.actor import Actor
@@ -77,23 +77,27 @@ def table(lake: Lake, connection: Connection, actor: Actor, rtype: str, maker: M
     return Table(rtype, sight.plain(rtype, [sources.outline, path]), (sources.outline, path))
 
 
+def bare(lake: Lake, rtype: str) -> Table:
+    """A type with its columns and without a row."""
+    outline = sight.outline(lake.root, rtype)
+    return Table(rtype, sight.plain(rtype, [outline]), (outline,))
+
+
 def _make(duck: duckdb.DuckDBPyConnection, current: str, sees: Seen, path: Path) -> None:
     path.parent.mkdir(mode=0o700, exist_ok=True)
-    fresh = path.with_name(f"{path.stem}.{uuid4().hex}.new")
     ids, versions = zip(*sees.pairs, strict=True) if sees.pairs else ((), ())
     duck.register(
         "sees", pa.table({"id": pa.array(ids, pa.string()), "version_id": pa.array(versions, pa.int32())})
     )
     kind = "anti" if sees.is_rest else "semi"
     try:
-        # Small groups: a type has up to 1,182 columns, and each has its buffer while a group is written.
-        duck.execute(
-            f"copy (select v.* from ({current}) v {kind} join sees s on s.id = v.id and s.version_id = v.version_id)"
-            f" to {literal(fresh)} (format parquet, compression zstd, row_group_size 10240)"
-        )
-        fresh.replace(path)
+        with replacing(path) as fresh:
+            # Small groups: a type has up to 1,182 columns, and each has its buffer while a group is written.
+            duck.execute(
+                f"copy (select v.* from ({current}) v {kind} join sees s on s.id = v.id and s.version_id = v.version_id)"
+                f" to {literal(fresh)} (format parquet, compression zstd, row_group_size 10240)"
+            )
     finally:
-        fresh.unlink(missing_ok=True)
         duck.unregister("sees")
 
 

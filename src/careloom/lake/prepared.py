@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from careloom.lake import sight
-from careloom.lake.cut import Maker, Table, table
+from careloom.lake.cut import Maker, Table, bare, table
 from careloom.lake.lake import Lake
 from careloom.lake.marts import mart
 from careloom.lake.offer import Column, Offer
@@ -81,8 +81,7 @@ def _table(
 ) -> Table:
     if rtype in read:
         return table(lake, connection, actor, rtype, maker)
-    outline = sight.outline(lake.root, rtype)
-    return Table(rtype, sight.plain(rtype, [outline]), (outline,))
+    return bare(lake, rtype)
 
 
 def _flat(statement: Statement) -> str:

@@ -20,18 +20,17 @@ import duckdb
 from careloom.fhir.facts import facts
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import Resource, dumps
-from careloom.lake import sight
-from careloom.lake.cut import Table, table
+from careloom.lake.cut import Table, bare, table
 from careloom.lake.engine import connect
 from careloom.lake.known import compiled
 from careloom.lake.lake import Lake
 from careloom.lake.order import SECONDS, Order, Wanted, unpacked
 from careloom.lake.row import Row, to_row, to_table
-from careloom.lake.sandbox import Limits, refuse
+from careloom.lake.sandbox import Limits
 from careloom.lake.session import opened, seal
 from careloom.lake.stream import Pipe, piped, streamed
 from careloom.lake.view.statement import Statement
-from careloom.store.actor import Actor
+from careloom.store.actor import Actor, refuse_sql
 from careloom.store.database import Database
 
 LIMITS = Limits(seconds=SECONDS, threads=1)
@@ -55,7 +54,7 @@ def delivered(
 
     Raises OutcomeError: forbidden; the place in the view and the cause; not-found where there is no lake.
     """
-    refuse(actor)
+    refuse_sql(actor)
     statement = compiled(dumps(order.definition))
     if order.resources is None:
         yield from _of_lake(database, Lake(root), actor, order, statement, limits)
@@ -111,8 +110,7 @@ def _narrowed(actor: Actor, rtype: str, patients: frozenset[str] | None) -> Acto
 
 def _table(database: Database, lake: Lake, actor: Actor, rtype: str, limits: Limits) -> Table:
     if rtype not in lake.types:
-        outline = lake.sources(rtype, may_lack=True).outline
-        return Table(rtype, sight.plain(rtype, [outline]), (outline,))
+        return bare(lake, rtype)
 
     @contextmanager
     def maker() -> Generator[duckdb.DuckDBPyConnection]:

@@ -27,12 +27,10 @@ from careloom.lake.lake import Lake
 from careloom.lake.offer import offered_to
 from careloom.lake.prepared import Prepared, prepared
 from careloom.lake.question import Question, placed, question
-from careloom.lake.reading import literal
-from careloom.lake.session import SCRATCH, opened
-from careloom.store.actor import Actor, may
+from careloom.lake.session import opened, seal
+from careloom.store.actor import Actor, refuse_sql
 from careloom.store.database import Database
 
-RIGHT = "sql"
 AT_ONCE = 2
 """Statements that run at the same time in a process."""
 BATCH = 2_000
@@ -114,7 +112,7 @@ def asked(
     Raises OutcomeError: forbidden, invalid, not-supported, not-found, too-costly, throttled. No text holds a value.
     """
     limits = limits or Limits()
-    refuse(actor)
+    refuse_sql(actor)
     lake = Lake(root)
     with database.autocommit() as connection:
         offered = offered_to(lake, connection, actor, sql)
@@ -158,22 +156,9 @@ def sealed(root: Path, ready: Prepared, limits: Limits) -> Generator[duckdb.Duck
     with opened(root, limits.memory, limits.threads, config) as duck:
         for statement in ready.statements:
             duck.execute(statement)
-        paths = ", ".join(map(literal, ready.files))
         duck.execute("set errors_as_json = true")
-        duck.execute(f"set temp_directory = {literal(root / SCRATCH)}")
-        duck.execute(f"set max_temp_directory_size = '{limits.spill}'")
-        duck.execute("set allow_community_extensions = false")
-        duck.execute(f"set allowed_paths = [{paths}]")
-        duck.execute("set enable_external_access = false")
-        duck.execute("set lock_configuration = true")
+        seal(duck, root, ready.files, limits.spill)
         yield duck
-
-
-def refuse(actor: Actor) -> None:
-    """Raise OutcomeError(forbidden) for who may not ask in SQL."""
-    if not (may(actor, RIGHT) and may(actor, "clinical.read")):
-        text = "Your role may not ask in SQL: that is for physicians and for integration."
-        raise OutcomeError(Issue("forbidden", text))
 
 
 def _given(asks: Question, values: Mapping[str, Any]) -> dict[str, Any]:

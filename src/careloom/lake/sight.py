@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from careloom.fhir.facts import resource_types
 from careloom.lake.column import PLAIN, digest_of, table_schema
+from careloom.lake.fresh import replacing
 from careloom.lake.parquet import Part
 from careloom.lake.reading import reading
 from careloom.lake.shape import shape_of
@@ -103,9 +104,8 @@ def outline(root: Path, rtype: str) -> Path:
     path = root / OUTLINES / f"{rtype}-{digest_of(rtype)}.parquet"
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
-        fresh = path.with_suffix(".new")
-        pq.write_table(table_schema(rtype).empty_table(), fresh)
-        fresh.replace(path)
+        with replacing(path) as fresh:
+            pq.write_table(table_schema(rtype).empty_table(), fresh)
     return path
 
 

@@ -1,12 +1,14 @@
 """store.actor: for whom a read is opened, and what that role may see. Denied by default.
 
-Room: store. May import: nothing of careloom. Every path (search, include, history, pages, stream) reads as an actor.
+Room: store. May import: fhir. Every path (search, include, history, pages, stream) reads as an actor.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
+
+from careloom.fhir.outcome import Issue, OutcomeError
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,13 @@ def may(actor: Actor, right: str) -> bool:
     False
     """
     return right in _rights(actor.roles)
+
+
+def refuse_sql(actor: Actor) -> None:
+    """Raise OutcomeError(forbidden) for who may not ask in SQL."""
+    if not (may(actor, "sql") and may(actor, "clinical.read")):
+        text = "Your role may not ask in SQL: that is for physicians and for integration."
+        raise OutcomeError(Issue("forbidden", text))
 
 
 @lru_cache(maxsize=256)

@@ -166,6 +166,13 @@ def runs(connection: Connection, report: str, limit: int = HISTORY) -> list[Run]
     return [_run(row) for row in connection.execute(sql.encode(), [report, limit]).fetchall()]
 
 
+def latest(connection: Connection, reports: Sequence[str]) -> dict[str, Run]:
+    """The newest run of each report that has one."""
+    sql = f"select distinct on (report) {COLUMNS} from report_run where report = any(%s) order by report, next_try desc, id"
+    rows = connection.execute(sql.encode(), [list(reports)]).fetchall()
+    return {run.report: run for run in map(_run, rows)}
+
+
 def kept(connection: Connection, report: str, id_: str, actor: Actor) -> tuple[Run, bytes] | None:
     """A run with the rows that were kept; None if there are none, or the actor may not see all that its asker saw then."""
     sql = f"select {COLUMNS}, result, scope from report_run where report = %s and id = %s and result is not null"

@@ -27,6 +27,7 @@ from psycopg.conninfo import conninfo_to_dict
 from careloom.fhir.outcome import Issue, IssueCode, OutcomeError
 from careloom.settings import Settings
 from careloom.store import binaries
+from careloom.store.database import Database
 from careloom.store.postmaster import DATABASE, Place, bury, children, halt, living_postmaster
 from careloom.store.tuning import configuration
 
@@ -85,6 +86,21 @@ def ensure(settings: Settings, *, options: Mapping[str, str] | None = None) -> S
             _let_go(place, hold)
             raise
     return Server(place.url(), place, hold)
+
+
+@contextmanager
+def database_served(settings: Settings) -> Generator[Database]:
+    """A migrated database; a server that was started for it is stopped again when nobody else uses it."""
+    server = ensure(settings)
+    try:
+        database = Database(server.url)
+        try:
+            database.migrate()
+            yield database
+        finally:
+            database.close()
+    finally:
+        server.stop()
 
 
 def _let_go(place: Place, hold: int) -> None:

@@ -23,10 +23,11 @@ from careloom.store.actor import Actor
 from careloom.store.database import Database
 from careloom.store.event import Arrival
 from careloom.store.feed import Cursor
+from careloom.store.server import database_served
 from careloom.store.stored import Stored
 from careloom.verify.archive import files
 from careloom.verify.messages import messages
-from careloom.verify.scratch import database_served, scratch_home
+from careloom.verify.scratch import scratch_home
 from careloom.verify.search_oracle import SYNTHEA
 
 CLINIC = Actor("clinic", frozenset({"source"}))

@@ -26,11 +26,12 @@ from careloom.store.database import Connection, Database
 from careloom.store.hashes import code_entry, hash64, salt
 from careloom.store.read import Reader
 from careloom.store.row import STRING_LIMIT
+from careloom.store.server import database_served
 from careloom.verify.figure import Figure
 from careloom.verify.progress import Told
 from careloom.verify.progress import progress as bar
 from careloom.verify.replicas import replicated
-from careloom.verify.scratch import database_served, kill_all, run, scratch_home
+from careloom.verify.scratch import kill_all, run, scratch_home
 from careloom.verify.search_oracle import SYNTHEA
 from careloom.verify.shape_value import escaped
 

@@ -28,9 +28,10 @@ from careloom.lake.omop.inspection import contents, inspected, loaded_from
 from careloom.settings import Settings
 from careloom.store.actor import Actor
 from careloom.store.database import Database
+from careloom.store.server import database_served
 from careloom.verify.figure import Figure
 from careloom.verify.progress import progress
-from careloom.verify.scratch import database_served, scratch_home
+from careloom.verify.scratch import scratch_home
 
 NAME = "omop"
 PUBLISHED = Path("omop/cdm/5.4")

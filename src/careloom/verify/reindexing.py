@@ -13,9 +13,10 @@ from careloom.flow.reindexing import KIND
 from careloom.settings import Settings
 from careloom.store import jobs
 from careloom.store.database import Connection, Database
+from careloom.store.server import database_served
 from careloom.verify.archive import files
 from careloom.verify.figure import Figure
-from careloom.verify.scratch import database_of, database_served, kill_all, run, scratch_home
+from careloom.verify.scratch import database_of, kill_all, run, scratch_home
 from careloom.verify.search_oracle import SYNTHEA, fill
 
 NAME = "reindex"

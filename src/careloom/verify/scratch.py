@@ -20,10 +20,8 @@ from uuid import uuid4
 import psutil
 
 from careloom.fhir.outcome import Issue, OutcomeError
-from careloom.settings import Settings
 from careloom.store.database import Database
 from careloom.store.postmaster import Place, halt, living_postmaster, workers
-from careloom.store.server import ensure
 
 _START_S = 120.0
 
@@ -40,19 +38,6 @@ def scratch_home(name: str) -> Generator[Path]:
         if living_postmaster(place):
             halt(place)
         shutil.rmtree(home, ignore_errors=True)
-
-
-@contextmanager
-def database_served(settings: Settings) -> Generator[Database]:
-    """The database of a home, migrated; its server runs for the length of the block."""
-    server = ensure(settings)
-    database = Database(server.url)
-    try:
-        database.migrate()
-        yield database
-    finally:
-        database.close()
-        server.stop()
 
 
 def free_port() -> int:

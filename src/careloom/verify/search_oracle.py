@@ -23,10 +23,11 @@ from careloom.store.actor import STATION
 from careloom.store.database import Database
 from careloom.store.event import Event
 from careloom.store.read import Reader
+from careloom.store.server import database_served
 from careloom.verify.archive import files
 from careloom.verify.figure import Figure
 from careloom.verify.oracle import Oracle, in_order
-from careloom.verify.scratch import database_served, scratch_home
+from careloom.verify.scratch import scratch_home
 from careloom.verify.shapes import BUSY, Shape, Shapes
 from careloom.verify.shapes_whole import WholeShapes, value_sets
 

@@ -18,12 +18,12 @@ import structlog
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from careloom.fhir.outcome import Issue, OutcomeError
+from careloom.fhir.outcome import OutcomeError
 from careloom.lake import asking
 from careloom.lake.asking import Request
 from careloom.logs import place_of
 from careloom.web.askers import Askers, Frame
-from careloom.web.errors import noted
+from careloom.web.errors import FAULT, noted
 
 log = structlog.get_logger(__name__)
 
@@ -32,9 +32,6 @@ MEDIA = {
     "csv": "text/csv; charset=utf-8",
     "parquet": "application/vnd.apache.parquet",
 }
-FAULT = Issue(
-    "exception", "careloom could not do this, and nothing was changed. Try again, or tell the operator."
-)
 
 
 @dataclass(frozen=True, slots=True)

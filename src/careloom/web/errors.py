@@ -18,6 +18,10 @@ from careloom.logs import place_of
 log = structlog.get_logger(__name__)
 
 FHIR_JSON = "application/fhir+json; charset=utf-8"
+FAULT = Issue(
+    "exception", "careloom could not do this, and nothing was changed. Try again, or tell the operator."
+)
+"""What is said of a fault of ours."""
 
 
 def outcome(issues: Sequence[Issue], status: int = 0) -> Response:

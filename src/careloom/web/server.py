@@ -37,7 +37,7 @@ from careloom.web.askers import Askers
 from careloom.web.assets import static
 from careloom.web.call import Call, Site
 from careloom.web.crew import Crew
-from careloom.web.errors import noted, outcome, title_of
+from careloom.web.errors import FAULT, noted, outcome, title_of
 from careloom.web.live import Live
 from careloom.web.pace import Pace, kind_of
 from careloom.web.packing import MAX_BODY, unpacked
@@ -242,9 +242,7 @@ def _fault(error: Exception) -> Issue:
         return Issue(
             "transient", "The database does not answer at this moment. Nothing was changed; try again."
         )
-    return Issue(
-        "exception", "careloom could not do this, and nothing was changed. Try again, or tell the operator."
-    )
+    return FAULT
 
 
 def _refusal(

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from pathlib import Path
-from uuid import uuid4
 
 import msgspec
 
@@ -19,6 +18,7 @@ from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import dumps
 from careloom.flow.steps.work import Made, Work
 from careloom.lake import engine
+from careloom.lake.fresh import replacing
 from careloom.lake.known import KnownView, all_views
 from careloom.lake.lake import Lake
 from careloom.lake.marts.mart import MARTS, marts
@@ -128,13 +128,8 @@ def _made(work: Work, lake: Lake, place: str, of: str, writers: Mapping[str, Wri
 
 
 def _whole(path: Path, writing: Writing) -> int:
-    fresh = path.with_name(f"_{uuid4().hex}.new")
-    try:
-        rows = writing(fresh)
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
-    return rows
+    with replacing(path) as fresh:
+        return writing(fresh)
 
 
 def _before(path: Path) -> _Stood:

@@ -30,9 +30,9 @@ from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.lake.flight import catalogue, message
 from careloom.lake.flight.door import NAME, Door, Handshake
 from careloom.lake.flight.message import NotAMessage
-from careloom.lake.sandbox import Limits, asked, refuse
+from careloom.lake.sandbox import Limits, asked
 from careloom.logs import place_of
-from careloom.store.actor import Actor
+from careloom.store.actor import Actor, refuse_sql
 from careloom.store.audit import Access, record
 from careloom.store.database import Database
 
@@ -78,7 +78,7 @@ class LakeServer(flight.FlightServerBase):
                 ticket = message.closed("TicketStatementQuery", {1: sql.encode()})
                 schema = self._schema(actor, sql)
             else:
-                refuse(actor)
+                refuse_sql(actor)
                 schema, ticket = catalogue.table(self._root, *found).schema, descriptor.command
             return flight.FlightInfo(schema, descriptor, [flight.FlightEndpoint(ticket, [])], -1, -1)
 
@@ -96,7 +96,7 @@ class LakeServer(flight.FlightServerBase):
             name, told = found
             if name in {"TicketStatementQuery", "CommandPreparedStatementQuery", "CommandStatementQuery"}:
                 return self._rows(context, actor, message.text(told, 1))
-            refuse(actor)
+            refuse_sql(actor)
             return flight.RecordBatchStream(catalogue.table(self._root, name, told))
 
     def do_action(self, context: Any, action: Any) -> Iterator[Any]:

@@ -26,6 +26,7 @@ from deltalake.exceptions import DeltaError
 
 from careloom.fhir.outcome import OutcomeError
 from careloom.lake import sight
+from careloom.lake.fresh import replacing
 from careloom.lake.intake import Placed, laid
 from careloom.lake.kept.rows import KeptView, Whole, kept_view, of_batch
 from careloom.lake.kept.table import File, KeptTable, Kind
@@ -206,9 +207,8 @@ def wish(root: Path, wanted: Sequence[str]) -> None:
     """Have these views kept from now on."""
     path = root / FOLDER / LIST
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(".new")
-    fresh.write_bytes(msgspec.json.encode(sorted(set(wanted))))
-    fresh.replace(path)
+    with replacing(path) as fresh:
+        fresh.write_bytes(msgspec.json.encode(sorted(set(wanted))))
 
 
 def folder_of(root: Path, name: str, digest: str) -> Path:

@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from uuid import uuid4
 
 import duckdb
 
 from careloom.lake.cut import CUTS, Maker, Table, table, tidy
+from careloom.lake.fresh import replacing
 from careloom.lake.lake import Lake
 from careloom.lake.omop import build
 from careloom.lake.omop.ddl import create
@@ -81,9 +81,10 @@ def _vocabulary(duck: duckdb.DuckDBPyConnection, folder: Path) -> dict[str, Path
         if path.exists():
             os.utime(path)
             continue
-        fresh = path.with_name(f"{path.stem}.{uuid4().hex}.new")
-        duck.execute(f"copy (from whole.main.{name}) to {literal(fresh)} (format parquet, compression zstd)")
-        fresh.replace(path)
+        with replacing(path) as fresh:
+            duck.execute(
+                f"copy (from whole.main.{name}) to {literal(fresh)} (format parquet, compression zstd)"
+            )
     return found
 
 
@@ -94,23 +95,18 @@ def _built(lake: Lake, types: Sequence[Table], words: dict[str, Path], maker: Ma
     if path.exists():
         os.utime(path)
         return path
-    fresh = path.with_suffix(f".{uuid4().hex}.new")
-    try:
-        with maker() as duck:
-            for one in types:
-                duck.execute(f'create view main."{one.rtype}" as {one.sql}')
-            build.attach(duck, lake.root / build.FILE, is_read_only=True, name="whole")
-            duck.execute("create temp table known_key as from whole.careloom.key")
-            duck.execute("detach whole")
-            duck.execute(f"attach {literal(fresh)} as cdm")
-            _schema(duck, words)
-            build.fill(duck, build.quiet)
-            # Where a row comes from is no table of the CDM.
-            duck.execute("drop schema cdm.careloom cascade")
-            duck.execute("detach cdm")
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
+    with replacing(path) as fresh, maker() as duck:
+        for one in types:
+            duck.execute(f'create view main."{one.rtype}" as {one.sql}')
+        build.attach(duck, lake.root / build.FILE, is_read_only=True, name="whole")
+        duck.execute("create temp table known_key as from whole.careloom.key")
+        duck.execute("detach whole")
+        duck.execute(f"attach {literal(fresh)} as cdm")
+        _schema(duck, words)
+        build.fill(duck, build.quiet)
+        # Where a row comes from is no table of the CDM.
+        duck.execute("drop schema cdm.careloom cascade")
+        duck.execute("detach cdm")
     tidy(path.parent)
     return path
 

@@ -12,6 +12,7 @@ from typing import Any
 from starlette.responses import Response
 
 from careloom.fhir.outcome import Issue, OutcomeError
+from careloom.lake.asking import Form
 from careloom.store import report_runs, reports
 from careloom.store.report import (
     CHARTS,
@@ -32,7 +33,7 @@ from careloom.store.reports import SHARABLE
 from careloom.web.asked import Asked, Told
 from careloom.web.call import Call
 from careloom.web.errors import noted, status_of
-from careloom.web.pages.sql import FILE_SECONDS, FORMS, MOST, NONE, SHOWN, answered, request_for
+from careloom.web.pages.sql import MOST, NONE, SHOWN, answered, form_of, given_in, limits_of, request_for
 from careloom.web.road import Road, deed, page
 from careloom.web.wording import moment
 
@@ -41,8 +42,10 @@ def index(call: Call) -> Response:
     """All reports that one may open."""
     with call.site.database.connection() as connection:
         found = reports.reports(connection, call.who)
-        last = {one.id: next(iter(report_runs.runs(connection, one.id, 1)), None) for one in found}
-    rows = [(one, _due(call, one), _told_run(call, run) if (run := last[one.id]) else None) for one in found]
+        last = report_runs.latest(connection, [one.id for one in found])
+    rows = [
+        (one, _due(call, one), _told_run(call, last[one.id]) if one.id in last else None) for one in found
+    ]
     return call.show("reports.html", rows=rows)
 
 
@@ -56,8 +59,7 @@ def run(call: Call) -> Response:
     found = _found(call)
     posted = call.form()
     call.seen("operation", f"report/{found.id}")
-    form = posted.get("format") or "page"
-    given = {name.removeprefix("p."): text for name, text in posted.items() if name.startswith("p.")}
+    given = given_in(posted)
 
     def refused(error: OutcomeError) -> Response:
         _note(call, found, error.issues)
@@ -67,14 +69,10 @@ def run(call: Call) -> Response:
 
     try:
         values, dates = bound(found.parameters, given)
-        if form not in {"page", *FORMS}:
-            raise OutcomeError(Issue("value", "format is json, csv or parquet.", "format"))
+        form = _form_of(posted.get("format", ""))
     except OutcomeError as error:
         return refused(error)
-    limits: dict[str, Any] = (
-        {"rows": SHOWN, "seconds": 30.0} if form == "page" else {"rows": MOST, "seconds": FILE_SECONDS}
-    )
-    request = request_for(call, sql=found.sql, values=values, dates=dates, form=form, **limits)
+    request = request_for(call, sql=found.sql, values=values, dates=dates, **limits_of(form))
 
     def shown(told: Told) -> Response:
         values = answered(call, told) | {"chart": found.chart}
@@ -101,9 +99,7 @@ def kept(call: Call) -> Response:
         )
     call.seen("operation", f"report/{found.id}")
     one, raw = pair
-    form = call.asked("format") or "page"
-    if form not in {"page", *FORMS}:
-        raise OutcomeError(Issue("value", "format is json, csv or parquet.", "format"))
+    form = _form_of(call.asked("format"))
     rows = SHOWN if form == "page" else MOST
     request = request_for(call, work="kept", kept=raw, columns=one.columns, form=form, rows=rows)
 
@@ -190,6 +186,10 @@ def remove(call: Call) -> Response:
     with call.site.database.connection() as connection:
         reports.remove(connection, call.who, call.parts["id"], call.now)
     return call.go("/reports")
+
+
+def _form_of(text: str) -> Form:
+    return "page" if text in {"", "page"} else form_of(text)
 
 
 def _found(call: Call) -> Report:

@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, Response
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.lake.asking import Form, Request, asks_for
 from careloom.settings import lake_root
-from careloom.store.actor import may
+from careloom.store.actor import refuse_sql
 from careloom.web.asked import Asked, Told
 from careloom.web.call import Call
 from careloom.web.errors import noted, outcome, status_of, title_of
@@ -66,14 +66,8 @@ def run(call: Call) -> Response:
     except OutcomeError as error:
         return outcome(error.issues) if is_api else _refused(call, "", error)
     is_page = wanted.form == "page"
-    request = request_for(
-        call,
-        sql=wanted.sql,
-        values=dict(wanted.values),
-        form=wanted.form,
-        rows=SHOWN if is_page else MOST,
-        seconds=30.0 if is_page else FILE_SECONDS,
-    )
+    values = dict(wanted.values)
+    request = request_for(call, sql=wanted.sql, values=values, **limits_of(wanted.form))
     if is_api:
         return Asked(call.site.askers, request, lambda error: outcome(error.issues))
     refused = partial(_refused, call, wanted.sql)
@@ -84,10 +78,19 @@ def run(call: Call) -> Response:
 
 def request_for(call: Call, **more: Any) -> Request:
     """A request in the name of who calls. Raises OutcomeError(forbidden) for who may not ask in SQL."""
-    if not (may(call.who, "sql") and may(call.who, "clinical.read")):
-        text = "Your role may not ask in SQL: that is for physicians and for integration."
-        raise OutcomeError(Issue("forbidden", text))
+    refuse_sql(call.who)
     return asks_for(call.who, call.site.database.url, lake_root(call.site.settings), **more)
+
+
+def limits_of(form: Form) -> dict[str, Any]:
+    """How an answer of this form is asked for: few rows soon for a page, many for a file."""
+    rows, seconds = (SHOWN, 30.0) if form == "page" else (MOST, FILE_SECONDS)
+    return {"form": form, "rows": rows, "seconds": seconds}
+
+
+def given_in(posted: Mapping[str, str]) -> dict[str, str]:
+    """The values of a statement's names in a form."""
+    return {name.removeprefix("p."): text for name, text in posted.items() if name.startswith("p.")}
 
 
 def _of_json(body: bytes) -> Wanted:
@@ -107,16 +110,17 @@ def _of_json(body: bytes) -> Wanted:
         raise OutcomeError(
             Issue("structure", "parameters is an object of texts, numbers, booleans and nulls.", "parameters")
         )
-    return Wanted(told["sql"], values, _form(told.get("format", "json")))
+    return Wanted(told["sql"], values, form_of(told.get("format", "json")))
 
 
 def _of_form(call: Call) -> Wanted:
     posted = call.form()
-    values = {name.removeprefix("p."): text for name, text in posted.items() if name.startswith("p.")}
-    return Wanted(posted.get("sql", ""), values, _form(posted["format"]) if posted.get("format") else "page")
+    form = form_of(posted["format"]) if posted.get("format") else "page"
+    return Wanted(posted.get("sql", ""), given_in(posted), form)
 
 
-def _form(text: object) -> Form:
+def form_of(text: object) -> Form:
+    """The form of a file. Raises OutcomeError(value) for what is none."""
     if text not in FORMS:
         raise OutcomeError(Issue("value", "format is json, csv or parquet.", "format"))
     return text  # pyright: ignore[reportReturnType] - it is one of them
