@@ -11,7 +11,6 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 
 import click
 from rich.console import Console
@@ -68,7 +67,7 @@ def worker(name: str, people: int, seed: int, speed: float) -> None:
 
 
 def _run_hospital(settings: Settings, database: Database, people: int, seed: int, speed: float) -> None:
-    leaving = _leaving()
+    leaving = told_to_leave()
     with database.connection() as connection:
         # The token lives as long as this process: a restarted demo makes its own.
         with suppress(OutcomeError):
@@ -98,19 +97,29 @@ def _run_hospital(settings: Settings, database: Database, people: int, seed: int
         )
 
 
-def _leaving() -> threading.Event:
-    leaving = threading.Event()
+def told_to_leave() -> threading.Event:
+    """Set once the process is told to leave, whichever of its threads the signal met.
 
-    def leave(_signal: int, _frame: FrameType | None) -> None:
+    Python runs a handler in the main thread alone, and does not wake it from a lock when another thread was met:
+    so a thread of its own hears of the signal through the wakeup descriptor, which is written to at once.
+    """
+    leaving = threading.Event()
+    hears, told = os.pipe()
+    os.set_blocking(told, False)
+    signal.set_wakeup_fd(told)
+
+    def leave() -> None:
+        os.read(hears, 1)
         leaving.set()
 
+    threading.Thread(target=leave, daemon=True).start()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, leave)
+        signal.signal(number, lambda _signal, _frame: None)
     return leaving
 
 
 def _run_engine(settings: Settings, flow: Flow) -> None:
-    leaving = _leaving()
+    leaving = told_to_leave()
     try:
         engine.run(settings, flow, leaving)
     except OutcomeError as error:
@@ -123,14 +132,14 @@ def _follow_lake(settings: Settings, database: Database) -> None:
     os.nice(NICENESS)
     from careloom.flow.lake import follow
 
-    follow(database, settings, _leaving())
+    follow(database, settings, told_to_leave())
 
 
 def _serve_flight(settings: Settings, database: Database) -> None:
     os.nice(NICENESS)
     from careloom.lake.flight.server import LakeServer
 
-    leaving = _leaving()
+    leaving = told_to_leave()
     try:
         pem = Path(settings.flight_tls_cert).read_text() if settings.flight_tls_cert else ""
         lake = LakeServer(database, lake_root(settings), settings.host, settings.flight_port, utc_now, pem)
