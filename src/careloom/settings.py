@@ -68,6 +68,8 @@ class Settings:
     """False: no process keeps the lake fresh; `careloom lake build` still does."""
     lake_folder: str = ""
     """Folder of the lake's tables; empty: `lake` under `home`."""
+    views_folder: str = ""
+    """Folder of a site's own views, a ViewDefinition in each `.json`; empty: `views` under `home`."""
     lake_every_s: float = 2.0
     """How often the lake asks the store for what is new, in seconds."""
     lake_flow_s: float = 5.0
@@ -101,6 +103,15 @@ def lake_root(settings: Settings) -> Path:
     '/srv/care/lake'
     """
     return Path(settings.lake_folder).expanduser() if settings.lake_folder else settings.home / "lake"
+
+
+def views_root(settings: Settings) -> Path:
+    """Where a site's own ViewDefinitions lie.
+
+    >>> views_root(Settings(home=Path("/srv/care"))).as_posix()
+    '/srv/care/views'
+    """
+    return Path(settings.views_folder).expanduser() if settings.views_folder else settings.home / "views"
 
 
 def listed(text: str) -> list[str]:

@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from careloom.cli import careloom
 from careloom.fhir.outcome import OutcomeError
+from careloom.fhir.resource import dumps
 from careloom.store.commit import Origin, Write, commit
 from careloom.store.database import Database
 from careloom.store.turn import turn_held
@@ -27,7 +28,7 @@ def run(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
     def run(*arguments: str) -> Result:
         result = CliRunner().invoke(careloom, ["lake", *arguments])
-        if result.exception and not isinstance(result.exception, OutcomeError):
+        if result.exception and not isinstance(result.exception, OutcomeError | SystemExit):
             raise result.exception
         return result
 
@@ -138,6 +139,27 @@ def test_a_view_of_the_store_is_run_by_its_name_and_an_unknown_one_names_those_t
     assert '"name":"sexes"' in run("views", "sexes").output
     assert run("run", "condition", "--format", "json").output.split() == ["[", "]"]
     assert "observation_coding" in str(run("run", "elephant").exception)
+
+
+def test_a_view_of_the_sites_folder_is_listed_run_kept_and_asked_and_a_broken_one_named(
+    run: Run, database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CARELOOM_VIEWS_FOLDER", str(tmp_path))
+    column = [{"name": "id", "path": "id"}, {"name": "sex", "path": "gender"}]
+    told = {"resourceType": "ViewDefinition", "resource": "Patient", "select": [{"column": column}]}
+    (tmp_path / "sexes.json").write_bytes(dumps(told))
+    say(database, "a")
+    run("build")
+    assert "sexes  (Patient, in sexes.json): id, sex" in run("views").output
+    assert run("run", "sexes").output.splitlines() == ["id,sex", "a,female"]
+    assert run("sql", "select sex from views.sexes").output.split() == ["sex", "female"]
+    assert "sexes" in run("keep", "sexes").output
+    (tmp_path / "broken.json").write_bytes(dumps(told).replace(b"gender", b"hover()"))
+    listed = run("views")
+    assert listed.exit_code == 2
+    assert "broken.json is left out: ViewDefinition.select[0].column[1].path" in listed.output
+    assert "hover" in str(run("run", "broken").exception)
+    assert run("run", "sexes").exit_code == 0
 
 
 def test_views_are_kept_refreshed_and_dropped(run: Run, database: Database) -> None:

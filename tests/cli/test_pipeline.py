@@ -69,6 +69,21 @@ def test_a_step_tells_what_it_did_and_does_nothing_where_nothing_changed(site: S
     assert (status, told["rows"], told["isBackfill"]) == (0, 2, True)
 
 
+def test_a_file_that_is_no_view_keeps_none_from_being_made_and_a_gate_names_it(site: Site) -> None:
+    (site.home / "views").mkdir()
+    column = [{"name": "key", "path": "id"}]
+    told = {"resource": "Patient", "select": [{"column": column}]}
+    (site.home / "views" / "mine.json").write_text(json.dumps(told))
+    site.say("a")
+    site.run("run", "lake", "--json")
+    assert site.run("run", "views", "mine", "--json")[1]["parts"] == {"mine": 1}
+    (site.home / "views" / "odd.json").write_text("{")
+    assert site.run("run", "views", "mine", "--json")[0] == 0
+    status, told = site.run("run", "views", "--json")
+    assert (status, told["outcome"], told["parts"]["mine"]) == (1, "failed", 1)
+    assert "odd.json" in told["gates"][-1]["told"]
+
+
 def test_views_and_marts_are_files_that_are_made_once(site: Site) -> None:
     site.say("a", "b")
     site.run("run", "lake", "--json")

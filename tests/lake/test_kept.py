@@ -42,13 +42,17 @@ class Site:
     flow: Flow
     root: Path
 
+    @property
+    def views(self) -> Path:
+        return self.root.parent / "views"
+
     def put(self, *resources: Resource) -> None:
         for one in resources:
             self.flow.update(one["resourceType"], one["id"], dumps(one), CLINIC)
 
     def build(self, rows: int = 50_000, told: Told = quiet) -> int:
         """How many resources went through views."""
-        with writing(self.database, self.root, told) as writer:
+        with writing(self.database, self.root, told, views=self.views) as writer:
             while writer.step(rows):
                 pass
             return writer.kept.ran
@@ -64,7 +68,7 @@ class Site:
 
     def fresh(self, name: str) -> list[tuple[Any, ...]]:
         with self.database.connection() as connection:
-            statement = view_of(connection, STATION, name).statement
+            statement = view_of(connection, STATION, name, self.views).statement
         with Lake(self.root).connection(types=[statement.resource], may_lack=True) as duck, outcomes():
             return sorted(duck.execute(statement.sql()).fetchall(), key=str)
 
@@ -234,3 +238,27 @@ def test_a_view_that_cannot_be_kept_does_not_stop_the_lake(site: Site) -> None:
     with writing(site.database, site.root) as writer:
         writer.step()
         assert "nothing" in writer.kept.failed["nothing"]
+
+
+def test_a_file_of_the_sites_folder_is_kept_and_made_anew_when_it_changes(site: Site) -> None:
+    def lay(path: str) -> None:
+        column = [{"name": "key", "path": "id"}, {"name": "cell", "path": path}]
+        told = {"resourceType": "ViewDefinition", "resource": "Patient", "select": [{"column": column}]}
+        site.views.mkdir(exist_ok=True)
+        (site.views / "mine.json").write_bytes(dumps(told))
+
+    lay("gender")
+    site.put(given(1, "A", gender="male"))
+    site.keep("mine")
+    assert site.kept("mine") == [("k1", "male")]
+    with writing(site.database, site.root, views=site.views) as writer:
+        lay("birthDate")
+        writer.step()
+        assert site.kept("mine") == [("k1", None)]
+        site.put(given(2, birthDate="1990"))
+        writer.step()
+        assert site.kept("mine") == site.fresh("mine") == [("k1", None), ("k2", "1990")]
+        (site.views / "mine.json").unlink()
+        writer.step()
+        assert "no view" in writer.kept.failed["mine"]
+    assert Lake(site.root).kept == []

@@ -10,6 +10,7 @@ from tests.lake.conftest import Shore, observation
 from tests.lake.test_omop import person, stay
 
 from careloom.fhir.outcome import OutcomeError
+from careloom.fhir.resource import dumps
 from careloom.lake.lake import Lake
 from careloom.lake.marts.mart import marts
 from careloom.lake.offer import offers
@@ -78,6 +79,19 @@ def test_a_view_of_the_store_is_a_table_for_who_may_see_it(shore: Shore) -> None
     assert ("births",) not in ask(shore, OF_ONE, sql)
     with pytest.raises(OutcomeError, match="no table"):
         ask(shore, OF_ONE, "from views.births")
+
+
+def test_a_view_of_the_sites_folder_is_a_table_for_everybody(shore: Shore, tmp_path: Path) -> None:
+    column = [{"name": "key", "path": "id"}]
+    (tmp_path / "mine.json").write_bytes(dumps({"resource": "Patient", "select": [{"column": column}]}))
+    at = Lake(shore.root, tmp_path)
+    for who, wanted in ((PHYSICIAN, [("p1",), ("p2",)]), (OF_ONE, [("p1",)])):
+        with asked(shore.database, at, who, "select key from views.mine order by key") as rows:
+            assert list(rows.rows()) == wanted
+    assert offers(at)["views.mine"].about == "of the file mine.json"
+    (tmp_path / "mine.json").unlink()
+    with pytest.raises(OutcomeError, match="no table"), asked(shore.database, at, OF_ONE, "from views.mine"):
+        pass
 
 
 def test_a_mart_is_made_of_the_rows_that_the_actor_sees(shore: Shore) -> None:

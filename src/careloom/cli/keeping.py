@@ -23,7 +23,7 @@ from careloom.store.server import database_served
 @click.option("--drop", "is_dropped", is_flag=True, help="Keep these no longer.")
 @shared.home
 def keep(views: tuple[str, ...], *, is_dropped: bool, **options: Any) -> None:
-    """Keep the rows of VIEWS as tables that follow the feed; names of views that come with careloom, or of the store.
+    """Keep the rows of VIEWS as tables that follow the feed; names of views that come with careloom, of your folder, or of the store.
 
     When a resource changes, its rows alone are made anew, by whatever feeds the lake (`careloom up`). Without VIEWS
     those are listed that are kept.

@@ -21,7 +21,7 @@ from rich.table import Column, Table
 from careloom.cli import options as shared
 from careloom.cli.preflight import refuse_mistakes
 from careloom.fhir.outcome import Issue, OutcomeError
-from careloom.settings import Settings, lake_root, settings_from
+from careloom.settings import Settings, lake_root, settings_from, views_root
 from careloom.store.actor import STATION
 from careloom.store.blobs import Blobs
 from careloom.store.database import Database
@@ -204,6 +204,7 @@ def sql(statement: str, form: Form, given: tuple[str, ...], **options: Any) -> N
     careloom lake sql 'from Observation' --format parquet > observations.parquet
     """
     from careloom.lake.delivery import delivered
+    from careloom.lake.lake import Lake
     from careloom.lake.sandbox import Limits, asked
 
     settings = settings_of(options)
@@ -211,7 +212,9 @@ def sql(statement: str, form: Form, given: tuple[str, ...], **options: Any) -> N
     limits = Limits(rows=sys.maxsize, seconds=86_400.0, memory="1GB", spill="20GB")
     with (
         database_served(settings) as database,
-        asked(database, lake_root(settings), STATION, statement, values, limits) as rows,
+        asked(
+            database, Lake(lake_root(settings), views_root(settings)), STATION, statement, values, limits
+        ) as rows,
     ):
         for piece in delivered(rows, form):
             sys.stdout.buffer.write(piece)
@@ -265,7 +268,8 @@ def writing_lake(database: Database, settings: Settings, *, is_fresh: bool = Fal
     """The writer of the lake, alone; waits for another one for a while."""
     from careloom.lake.build import writing
 
-    with writing(database, lake_root(settings), is_fresh=is_fresh, wait_s=WAIT_S) as writer:
+    root, views = lake_root(settings), views_root(settings)
+    with writing(database, root, is_fresh=is_fresh, wait_s=WAIT_S, views=views) as writer:
         yield writer
 
 

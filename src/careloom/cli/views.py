@@ -18,12 +18,13 @@ from careloom.cli.keeping import lake
 from careloom.fhir.outcome import Issue, OutcomeError, Severity
 from careloom.fhir.resource import dumps, loads
 from careloom.lake.order import Form, Wanted
-from careloom.settings import Settings, lake_root, settings_from
+from careloom.settings import Settings, lake_root, settings_from, views_root
 from careloom.store.actor import STATION
 from careloom.store.server import database_served
 
 if TYPE_CHECKING:
     from careloom.lake.engine import Connection
+    from careloom.lake.shelf import Shelf
     from careloom.lake.view.statement import Statement
 
 _NOT_ALL = 2
@@ -58,7 +59,7 @@ _NOT_ALL = 2
 )
 @shared.home
 def run(view: str, *, source: Path | None, out: Path | None, only_sql: Any, **options: Any) -> None:
-    """Run a ViewDefinition of SQL on FHIR: a JSON file, a view that comes with careloom, or one of the store.
+    """Run a ViewDefinition of SQL on FHIR: a JSON file, a view that comes with careloom, of your folder, or of the store.
 
     VIEW is a file, a name, a url, or the id of a ViewDefinition. Rows come from the lake, or with --from from files.
     The same as the operation $run of /fhir, with all rows.
@@ -103,21 +104,46 @@ def _wanted(options: dict[str, Any]) -> Wanted:
 @click.argument("name", default="")
 @shared.home
 def views(name: str, **options: Any) -> None:
-    """List the views that come with careloom: name, type, columns; or print the definition of the view NAME as JSON.
+    """List the views that come with careloom, and those in the folder of your own (setting views_folder): name, type, columns;
+    or print the definition of the view NAME as JSON.
+
+    A file of the folder that is no view is named with place and cause, and keeps no other from being known.
 
     \b
     careloom lake views
     careloom lake views patient > my_patient.json
     """
-    from careloom.lake.ready import ready_view, ready_views
-    from careloom.lake.view.statement import compile_view
+    from careloom.lake.known import KnownView, ready
+    from careloom.lake.ready import ready_views
 
+    settings = settings_from(**options)
     if name:
-        click.echo(dumps(_definition(name, settings_from(**options))))
+        click.echo(dumps(_definition(name, settings)))
         return
-    for one in ready_views():
-        statement = compile_view(ready_view(one))
-        click.echo(f"{one}  ({statement.resource}): {', '.join(statement.columns)}")
+    own = _own(settings)
+    for one in (
+        *map(ready, ready_views()),
+        *(KnownView(each, told, file=file) for each, (file, told) in own.views.items()),
+    ):
+        where = f", in {one.file}" if one.file else ""
+        told = one.statement
+        click.echo(f"{one.name}  ({told.resource}{where}): {', '.join(told.columns)}")
+    for each in own.left_out:
+        click.echo(f"careloom: {each.words}", err=True)
+    if own.left_out:
+        sys.exit(_NOT_ALL)
+
+
+def _own(settings: Settings) -> Shelf:
+    """What is in the site's folder; the store is only asked where it may have the same names."""
+    from careloom.lake.known import site_views
+    from careloom.lake.shelf import shelf
+
+    found = shelf(views_root(settings))
+    if not found.views:
+        return found
+    with database_served(settings) as database, database.connection() as connection:
+        return site_views(connection, views_root(settings))
 
 
 def _definition(view: str, settings: Settings) -> Any:
@@ -134,11 +160,14 @@ def _definition(view: str, settings: Settings) -> Any:
 def _of_store(view: str, settings: Settings) -> Any:
     from careloom.lake.known import all_views, view_of
 
+    folder = views_root(settings)
     with database_served(settings) as database, database.connection() as connection:
         try:
-            return view_of(connection, STATION, view).definition
-        except OutcomeError:
-            names = ", ".join(sorted(all_views(connection, STATION)))
+            return view_of(connection, STATION, view, folder).definition
+        except OutcomeError as error:
+            if error.issues[0].code != "not-found":
+                raise
+            names = ", ".join(sorted(all_views(connection, STATION, folder)))
     text = f"There is no file {view}, and no view of that name; there are: {names}."
     raise OutcomeError(Issue("not-found", text))
 

@@ -21,7 +21,7 @@ from careloom.fhir.outcome import OutcomeError
 from careloom.fhir.resource import calm_collector
 from careloom.flow import Flow, engine, utc_now
 from careloom.logs import configure
-from careloom.settings import Settings, lake_root, settings_from
+from careloom.settings import Settings, lake_root, settings_from, views_root
 from careloom.store import accounts, events
 from careloom.store.actor import STATION
 from careloom.store.database import Database
@@ -138,15 +138,17 @@ def _follow_lake(settings: Settings, database: Database) -> None:
 def _serve_flight(settings: Settings, database: Database) -> None:
     os.nice(NICENESS)
     from careloom.lake.flight.server import LakeServer
+    from careloom.lake.lake import Lake
 
     leaving = told_to_leave()
     try:
         pem = Path(settings.flight_tls_cert).read_text() if settings.flight_tls_cert else ""
-        lake = LakeServer(database, lake_root(settings), settings.host, settings.flight_port, utc_now, pem)
+        lake = Lake(lake_root(settings), views_root(settings))
+        server = LakeServer(database, lake, settings.host, settings.flight_port, utc_now, pem)
     except OSError as error:
         click.echo(f"careloom flight: It cannot start: {error.strerror or 'the port is taken'}.", err=True)
         sys.exit(1)
-    with lake:
+    with server:
         leaving.wait()
 
 

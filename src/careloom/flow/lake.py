@@ -22,7 +22,7 @@ from careloom.lake import compaction, gate
 from careloom.lake.build import Writer, quiet, writing
 from careloom.lake.lake import Lake
 from careloom.logs import place_of
-from careloom.settings import Settings, lake_root
+from careloom.settings import Settings, lake_root, views_root
 from careloom.store import runs
 from careloom.store.database import Database
 from careloom.store.runs import Gate, Result, result_of
@@ -43,9 +43,12 @@ GRACE_HOURS = 1.0
 class Follower:
     """Feeds the lake round after round."""
 
-    def __init__(self, database: Database, root: Path, flow_s: float = 0.0) -> None:
+    def __init__(
+        self, database: Database, root: Path, flow_s: float = 0.0, views: Path | None = None
+    ) -> None:
         self._database = database
         self._root = root
+        self._views = views
         self._flow_s = flow_s
         self._rests_until = 0.0
         self._writer: Writer | None = None
@@ -64,7 +67,7 @@ class Follower:
         """Take in all there is; how many versions came."""
         heard = 0
         is_first = self._writer is None
-        with writing(self._database, self._root, quiet, again=self._writer) as writer:
+        with writing(self._database, self._root, quiet, again=self._writer, views=self._views) as writer:
             self._writer = writer
             if is_first:
                 for rtype in writer.types:
@@ -126,7 +129,7 @@ def follow(
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> None:
     """Keep the lake fresh until `leaving` is set, and run what is asked for on the board; failures are logged and tried again."""
-    follower = Follower(database, lake_root(settings), settings.lake_flow_s)
+    follower = Follower(database, lake_root(settings), settings.lake_flow_s, views_root(settings))
     diary = Diary(database, settings)
     errands = Errands(database, settings, clock)
     while not leaving.wait(settings.lake_every_s):

@@ -14,7 +14,7 @@ import structlog
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.lake import asking
 from careloom.lake.asking import Answer, Form, asks_for
-from careloom.settings import Settings, lake_root
+from careloom.settings import Settings, lake_root, views_root
 from careloom.store import accounts, report_runs, reports
 from careloom.store.actor import STATION, Actor, may
 from careloom.store.audit import Access, record
@@ -56,8 +56,8 @@ def answer_of(
     """Run a report as somebody. Raises OutcomeError."""
     values, dates = bound(found.parameters, texts)
     request = asks_for(
-        actor, database.url, lake_root(settings), sql=found.sql, values=values, dates=dates, form=form, rows=ROWS,
-        seconds=SECONDS,
+        actor, database.url, lake_root(settings), views_root(settings), sql=found.sql, values=values, dates=dates,
+        form=form, rows=ROWS, seconds=SECONDS,
     )  # fmt: skip
     return asking.ask(request, BYTES)
 

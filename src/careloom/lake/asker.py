@@ -133,7 +133,7 @@ def _answer(request: Request, database: Database, desk: _Desk, say: Told) -> Non
 
 def _tables(request: Request, database: Database, alarm: Alarm, say: Told) -> None:
     del alarm
-    lake = Lake(Path(request.root))
+    lake = _lake(request)
     with database.autocommit() as connection:
         found = offered_to(lake, connection, request.who)
     say(asking.END, msgspec.json.encode(listing(lake, found.values())))
@@ -142,11 +142,15 @@ def _tables(request: Request, database: Database, alarm: Alarm, say: Told) -> No
 def _check(request: Request, database: Database, alarm: Alarm, say: Told) -> None:
     """What the statement is judged to be, without asking it: the names of its values."""
     del alarm
-    lake = Lake(Path(request.root))
+    lake = _lake(request)
     with database.autocommit() as connection:
         offered = offered_to(lake, connection, request.who, request.sql)
     found = question(request.sql, [*lake.types, *offered])
     say(asking.END, msgspec.json.encode({"parameters": found.parameters, "tables": found.tables}))
+
+
+def _lake(request: Request) -> Lake:
+    return Lake(Path(request.root), Path(request.views) if request.views else None)
 
 
 def _rows(request: Request, database: Database, alarm: Alarm, say: Told) -> None:
@@ -155,7 +159,7 @@ def _rows(request: Request, database: Database, alarm: Alarm, say: Told) -> None
         name: date.fromisoformat(str(value)) if name in request.dates and value is not None else value
         for name, value in request.values.items()
     }
-    with asked(database, Path(request.root), request.who, request.sql, values, limits) as rows:
+    with asked(database, _lake(request), request.who, request.sql, values, limits) as rows:
         _tell(rows, request, say)
 
 

@@ -34,6 +34,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     work: Work = "rows"
     database: str = ""
     root: str = ""
+    views: str = ""
+    """The folder of the site's own."""
     actor: str = ""
     roles: tuple[str, ...] = ()
     patients: tuple[str, ...] | None = None
@@ -56,11 +58,12 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
         return Actor(self.actor, frozenset(self.roles), patients)
 
 
-def asks_for(actor: Actor, database: str, root: Path, **more: Any) -> Request:
+def asks_for(actor: Actor, database: str, root: Path, views: Path | None = None, **more: Any) -> Request:
     """A request in the name of an actor."""
     patients = None if actor.patients is None else tuple(sorted(actor.patients))
     return Request(
-        actor=actor.id, roles=tuple(sorted(actor.roles)), patients=patients, database=database, root=str(root), **more
+        actor=actor.id, roles=tuple(sorted(actor.roles)), patients=patients, database=database, root=str(root),
+        views=str(views or ""), **more,
     )  # fmt: skip
 
 

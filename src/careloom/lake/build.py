@@ -52,7 +52,7 @@ def quiet(_phase: str, _done: int) -> None:
 class Writer:
     """The one writer of a lake; `writing` gives it."""
 
-    def __init__(self, database: Database, root: Path, told: Told = quiet) -> None:
+    def __init__(self, database: Database, root: Path, told: Told = quiet, views: Path | None = None) -> None:
         self.database = database
         self.root = root
         self._told = told
@@ -62,7 +62,9 @@ class Writer:
         self._told_readers = self.published
         self._farthest = max((table.reached for table in self._tables.values()), default=START)
         self._refuse_another_store()
-        self.kept = Keeper(database, root, self.published.kept, lambda said: self._told(said, self._done))
+        self.kept = Keeper(
+            database, root, self.published.kept, lambda said: self._told(said, self._done), views
+        )
 
     def step(self, rows: int = intake.BATCH_ROWS) -> int:
         """Take in the next batch; how many versions it had (0: the lake has all)."""
@@ -70,7 +72,7 @@ class Writer:
         batch = intake.read(self.database, self.published.cursor, rows)
         for rtype in sorted(batch.by_type):
             self._take(rtype, batch)
-        self.kept.is_stale |= VIEW in batch.by_type
+        self.kept.look(has_changed=VIEW in batch.by_type)
         last = batch.last or self.published.last
         # A writer that was killed may have brought some tables farther than this batch, and others not.
         if (batch.versions or self._is_due(batch.reached)) and batch.reached >= self._farthest:
@@ -164,7 +166,7 @@ class Writer:
 
 
 @contextmanager
-def writing(
+def writing(  # noqa: PLR0913 - how one writer begins
     database: Database,
     root: Path,
     told: Told = quiet,
@@ -172,8 +174,10 @@ def writing(
     is_fresh: bool = False,
     wait_s: float = 0.0,
     again: Writer | None = None,
+    views: Path | None = None,
 ) -> Generator[Writer]:
-    """The writer of a lake, alone. `is_fresh`: what is there is thrown away first; `again`: one that was used before.
+    """The writer of a lake, alone. `is_fresh`: what is there is thrown away first; `again`: one that was used before;
+    `views`: the folder of the site's own.
 
     Raises OutcomeError: `lock-error` while another process writes, after `wait_s`; `conflict` if the lake is of
     another store.
@@ -188,7 +192,7 @@ def writing(
                 f"The lake's folder {root} cannot be written ({error.strerror}): see the setting lake_folder."
             )
             raise OutcomeError(Issue("no-store", text)) from None
-        yield again if again is not None and again.is_current() else Writer(database, root, told)
+        yield again if again is not None and again.is_current() else Writer(database, root, told, views)
 
 
 @contextmanager

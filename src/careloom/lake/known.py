@@ -1,21 +1,25 @@
-"""lake.known: every view that can be named: those that come with careloom, and the ViewDefinitions of the store.
+"""lake.known: every view that can be named: of careloom, of the folder of the site, and the ViewDefinitions of the store.
 
-Room: lake. May import: lake, store.read, fhir. Who may not see a ViewDefinition does not know its name.
+Room: lake. May import: lake, store.read, fhir. Who may not see a ViewDefinition of the store does not know its name.
 
-A name means one view. Those of careloom keep theirs, for marts and reports are made of them; of several in the store the
-active one that was changed last has it. A retired one is found by its id or url alone.
+A name means one view, and the same for everybody. Those of careloom keep theirs, for marts and reports are made of them; of
+several in the store the active one that was changed last has it. A retired one is found by its id or url alone. A file
+whose name one of these has is left out, and says so.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from pathlib import Path
 
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import Resource, dumps, loads
 from careloom.lake.ready import ready_view, ready_views
+from careloom.lake.shelf import NAME, LeftOut, Shelf, shelf
 from careloom.lake.view.statement import Statement, compile_view
-from careloom.store.actor import Actor
+from careloom.store.actor import STATION, Actor
 from careloom.store.database import Connection
 from careloom.store.read import Reader
 
@@ -32,7 +36,9 @@ class KnownView:
     name: str
     definition: Resource
     id: str = ""
-    """Of the resource in the store; "" for one that comes with careloom."""
+    """Of the resource in the store; "" for one that comes with careloom, or lies in a file."""
+    file: str = ""
+    """In the folder of the site; "" for one that does not."""
 
     @property
     def url(self) -> str:
@@ -51,15 +57,37 @@ def compiled(raw: bytes) -> Statement:
     return compile_view(loads(raw))
 
 
-def all_views(connection: Connection, actor: Actor) -> dict[str, KnownView]:
-    """Each view that has a name, by it; names are not told apart by case."""
+def all_views(connection: Connection, actor: Actor, folder: Path | None = None) -> dict[str, KnownView]:
+    """Each view that has a name, by it; names are not told apart by case. `folder`: that of the site's own files."""
     found = {name: ready(name) for name in ready_views()}
+    for name, (file, definition) in site_views(connection, folder).views.items():
+        found[name] = KnownView(name, definition, file=file)
     taken = {name.lower() for name in found}
-    for view in _stored(connection, actor):
-        if view.name and view.name.lower() not in taken and view.definition.get("status") != _RETIRED:
+    for view in _named(connection, actor):
+        if view.name.lower() not in taken:
             taken.add(view.name.lower())
             found[view.name] = view
     return found
+
+
+def site_views(connection: Connection, folder: Path | None) -> Shelf:
+    """The views of a folder, without those whose name one of the store has."""
+    found = shelf(folder)
+    if not found.views:
+        return found
+    # Whoever asks: a name that means this to one and that to another would be no name.
+    stored = {view.name.lower(): view.id for view in reversed(_named(connection, STATION))}
+    clashes = {name: stored[name.lower()] for name in found.views if name.lower() in stored}
+    if not clashes:
+        return found
+    more = tuple(LeftOut(found.views[name][0], name, _taken(name, id_)) for name, id_ in clashes.items())
+    views = {name: one for name, one in found.views.items() if name not in clashes}
+    return replace(found, views=views, left_out=(*found.left_out, *more))
+
+
+def _taken(name: str, id_: str) -> Issue:
+    text = f"'{name}' is the name of {RTYPE}/{id_} of the store: give this one another."
+    return Issue("duplicate", text, f"{RTYPE}.name")
 
 
 def ready(name: str) -> KnownView:
@@ -67,28 +95,58 @@ def ready(name: str) -> KnownView:
     return KnownView(name, ready_view(name))
 
 
-def view_of(connection: Connection, actor: Actor, told: str) -> KnownView:
+def view_of(connection: Connection, actor: Actor, told: str, folder: Path | None = None) -> KnownView:
     """The view that is meant by an id, `ViewDefinition/id`, a name, or a url (with `|version` or without).
 
-    Raises OutcomeError(not-found).
+    Raises OutcomeError: not-found, or what is wrong with the file that would be it.
     """
     id_ = told.removeprefix(f"{RTYPE}/")
     stored = Reader(connection, actor).resource(RTYPE, id_) if "/" not in id_ else None
-    found = _known(stored) if stored else _by_url(connection, actor, told) if told else None
+    if stored:
+        return _known(stored)
+    views = all_views(connection, actor, folder)
+    found = _by_url(connection, actor, told, views) if told else None
     if found is None:
         # An id may have no underscore, the names of views do.
-        names = {name.lower(): view for name, view in all_views(connection, actor).items()}
+        names = {name.lower(): view for name, view in views.items()}
         found = names.get(id_.lower()) or names.get(id_.lower().replace("-", "_"))
     if found is None:
+        refuse_left_out(connection, folder, id_)
         raise OutcomeError(Issue("not-found", f"There is no view '{told[:200]}'."))
     return found
 
 
-def _by_url(connection: Connection, actor: Actor, told: str) -> KnownView | None:
+def refuse_left_out(connection: Connection, folder: Path | None, name: str) -> None:
+    """Raise OutcomeError if a file that was left out would be called so: it says why."""
+    for one in site_views(connection, folder).left_out:
+        if name and name.lower() in {
+            one.name.lower(),
+            one.file.lower(),
+            one.file.lower().removesuffix(".json"),
+        }:
+            raise OutcomeError(Issue(one.issue.code, one.words))
+
+
+def _by_url(
+    connection: Connection, actor: Actor, told: str, views: Mapping[str, KnownView]
+) -> KnownView | None:
     url, _, version = told.partition("|")
-    views = [*_stored(connection, actor, url), *map(ready, ready_views())]
-    meant = (one for one in views if one.url == url and version in {"", one.definition.get("version")})
+    others = (view for view in views.values() if not view.id)
+    meant = (
+        one
+        for one in (*_stored(connection, actor, url), *others)
+        if one.url == url and version in {"", one.definition.get("version")}
+    )
     return next(meant, None)
+
+
+def _named(connection: Connection, actor: Actor) -> list[KnownView]:
+    """Those of the store that may have their name: of several with the same the first."""
+    return [
+        view
+        for view in _stored(connection, actor)
+        if NAME.fullmatch(view.name) and view.definition.get("status") != _RETIRED
+    ]
 
 
 def _stored(connection: Connection, actor: Actor, url: str = "") -> list[KnownView]:

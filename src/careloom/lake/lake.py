@@ -32,6 +32,12 @@ class Lake:
     """
 
     root: Path
+    views: Path | None = None
+    """The folder of the site's own views, for who names them."""
+
+    def anew(self) -> Lake:
+        """The state that is published now."""
+        return Lake(self.root, self.views)
 
     @cached_property
     def published(self) -> Manifest:

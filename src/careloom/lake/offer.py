@@ -21,6 +21,7 @@ from careloom.lake.marts import mart
 from careloom.lake.omop import build, ddl
 from careloom.lake.omop.facts import tables
 from careloom.lake.ready import ready_views
+from careloom.lake.shelf import shelf
 from careloom.lake.view.statement import Statement
 from careloom.store.actor import Actor
 from careloom.store.database import Connection
@@ -61,8 +62,10 @@ class Offer:
 
 
 def offers(lake: Lake, views: Iterable[KnownView] | None = None) -> dict[str, Offer]:
-    """All there are, by their full names; `views` None: the ready ones. The CDM only where it was built."""
-    shown = _views() if views is None else map(_view, views)
+    """All there are, by their full names; `views` None: the ready ones and those of the lake's folder, which everybody knows.
+    The CDM only where it was built.
+    """
+    shown = (*_views(), *_own(lake)) if views is None else map(_view, views)
     cdm = _cdm() if (lake.root / build.FILE).exists() else ()
     return {one.full: one for one in (*_marts(), *filter(None, shown), *cdm)}
 
@@ -70,7 +73,7 @@ def offers(lake: Lake, views: Iterable[KnownView] | None = None) -> dict[str, Of
 def offered_to(lake: Lake, connection: Connection, actor: Actor, sql: str | None = None) -> dict[str, Offer]:
     """The same with the views of the store that `actor` may see, where a statement may mean one."""
     is_meant = sql is None or _MAY_MEAN_VIEWS.search(sql)
-    return offers(lake, all_views(connection, actor).values() if is_meant else None)
+    return offers(lake, all_views(connection, actor, lake.views).values() if is_meant else None)
 
 
 _MAY_MEAN_VIEWS = re.compile(r"views|information_schema|show", re.IGNORECASE)
@@ -90,6 +93,11 @@ def _views() -> tuple[Offer | None, ...]:
     return tuple(_view(ready(name)) for name in ready_views())
 
 
+def _own(lake: Lake) -> Iterator[Offer | None]:
+    for name, (file, definition) in shelf(lake.views).views.items():
+        yield _view(KnownView(name, definition, file=file))
+
+
 def _view(view: KnownView) -> Offer | None:
     try:
         statement = view.statement
@@ -102,8 +110,12 @@ def _view(view: KnownView) -> Offer | None:
         Column(each, types.get(each, "string") + ("[]" if each in statement.lists else ""))
         for each in statement.columns
     )
-    about = str(told.get("title") or told.get("description") or "of the store")
+    about = str(told.get("title") or told.get("description") or _origin(view))
     return Offer("views", view.name, about, tuple(columns), statement)
+
+
+def _origin(view: KnownView) -> str:
+    return f"of the file {view.file}" if view.file else "of the store"
 
 
 def _columns(select: object) -> Iterator[dict[str, object]]:

@@ -101,19 +101,20 @@ class Rows:
 @contextmanager
 def asked(
     database: Database,
-    root: Path,
+    at: Path | Lake,
     actor: Actor,
     sql: str,
     values: Mapping[str, Any] | None = None,
     limits: Limits | None = None,
 ) -> Generator[Rows]:
-    """Ask; `values` are those of the statement's `$name`. What runs longer than it may is stopped.
+    """Ask what is published now; `at`: a lake, or its folder; `values` are those of the statement's `$name`. What runs longer
+    than it may is stopped.
 
     Raises OutcomeError: forbidden, invalid, not-supported, not-found, too-costly, throttled. No text holds a value.
     """
     limits = limits or Limits()
     refuse_sql(actor)
-    lake = Lake(root)
+    lake = at.anew() if isinstance(at, Lake) else Lake(at)
     with database.autocommit() as connection:
         offered = offered_to(lake, connection, actor, sql)
     asks = question(sql, [*lake.types, *offered])
@@ -125,13 +126,13 @@ def asked(
 
             @contextmanager
             def maker() -> Generator[duckdb.DuckDBPyConnection]:
-                with opened(root, limits.memory, limits.threads) as duck, alarm.watching(duck):
+                with opened(lake.root, limits.memory, limits.threads) as duck, alarm.watching(duck):
                     yield duck
 
             # No transaction: a cut may take minutes, and who waits for all transactions would wait for it.
             with _errors(sql, is_bound=True), database.autocommit() as connection:
                 ready = prepared(lake, connection, actor, asks, offered, maker)
-            with sealed(root, ready, limits) as duck, alarm.watching(duck):
+            with sealed(lake.root, ready, limits) as duck, alarm.watching(duck):
                 yield Rows(sql, _bound(duck, sql, given), limits.rows, alarm)
     finally:
         _places.release()

@@ -19,11 +19,11 @@ from careloom.fhir.resource import dumps
 from careloom.flow.steps.work import Made, Work
 from careloom.lake import engine
 from careloom.lake.fresh import replacing
-from careloom.lake.known import KnownView, all_views
+from careloom.lake.known import KnownView, all_views, refuse_left_out, site_views
 from careloom.lake.lake import Lake
 from careloom.lake.marts.mart import MARTS, marts
 from careloom.lake.reading import literal
-from careloom.settings import lake_root
+from careloom.settings import lake_root, views_root
 from careloom.store.actor import STATION
 from careloom.store.runs import Gate
 
@@ -42,19 +42,31 @@ class _Stood(msgspec.Struct):
 
 
 def views(work: Work) -> Made:
-    """Each view that has a name, of careloom and of the store. `since`: rows of resources that were written since then."""
+    """Each view that has a name, of careloom, of the folder, of the store. `since`: rows of resources that were written since
+    then. A file of the folder that is no view keeps none from being made; a gate names it.
+    """
     lake = Lake(lake_root(work.settings))
     if work.since and not work.out:
         raise OutcomeError(
             Issue("required", "The rows since a time go to a folder of their own: say --out FOLDER.")
         )
+    folder = views_root(work.settings)
     with work.database.connection() as connection:
-        known = all_views(connection, STATION)
+        known = all_views(connection, STATION, folder)
+        for name in work.names:
+            if name not in known:
+                refuse_left_out(connection, folder, name)
+        left_out = () if work.names else site_views(connection, folder).left_out
     wanted = {name: known[name] for name in _wanted(work, list(known), "view")}
     source = b"".join(dumps(view.definition) for _, view in sorted(wanted.items()))
     since = work.since.isoformat() if work.since else ""
     writers = {name: _of_view(lake, view, since) for name, view in wanted.items()}
-    return _made(work, lake, VIEWS, f"{since} {blake2b(source, digest_size=8).hexdigest()}", writers)
+    made = _made(work, lake, VIEWS, f"{since} {blake2b(source, digest_size=8).hexdigest()}", writers)
+    if left_out:
+        made.gates.append(
+            Gate("each file is a view", is_held=False, told="; ".join(each.words for each in left_out[:3]))
+        )
+    return made
 
 
 def made_marts(work: Work) -> Made:

@@ -9,7 +9,7 @@ from careloom.flow.steps.work import Made, Work
 from careloom.lake import compaction, gate
 from careloom.lake.build import writing
 from careloom.lake.lake import Lake
-from careloom.settings import lake_root
+from careloom.settings import lake_root, views_root
 from careloom.store import feed
 
 
@@ -17,7 +17,8 @@ def step(work: Work) -> Made:
     """Feed the lake with all there is; a backfill reads the whole store again, and with it what was set aside."""
     root = lake_root(work.settings)
     done = 0
-    with writing(work.database, root, is_fresh=work.is_backfill, wait_s=work.wait_s) as writer:
+    views = views_root(work.settings)
+    with writing(work.database, root, is_fresh=work.is_backfill, wait_s=work.wait_s, views=views) as writer:
         with work.database.connection() as connection:
             work.told(0, feed.ahead(connection, writer.published.cursor))
         for rtype in writer.types:

@@ -10,7 +10,6 @@ Names and types only: they are those of R4, and the same for everybody who may a
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -48,7 +47,7 @@ _INFO: dict[int, str | bool] = {0: "careloom", 1: __version__, 2: pa.__version__
 """SqlInfo: name, version, version of Arrow, whether it only reads."""
 
 
-def table(root: Path, name: str, told: Fields) -> pa.Table:
+def table(lake: Lake, name: str, told: Fields) -> pa.Table:
     """The answer to a question of the catalogue. Raises OutcomeError(not-supported) for one that is not known."""
     match name:
         case "CommandGetCatalogs":
@@ -60,7 +59,7 @@ def table(root: Path, name: str, told: Fields) -> pa.Table:
         case "CommandGetTableTypes":
             return pa.table({"table_type": [TABLE]}, _schema(table_type=False))
         case "CommandGetTables":
-            return _tables(root, told)
+            return _tables(lake, told)
         case "CommandGetSqlInfo":
             return _info(told)
         case _:
@@ -82,10 +81,9 @@ def _columns_of(offer: Offer) -> pa.Schema:
     return pa.schema(fields)
 
 
-def _tables(root: Path, told: Fields) -> pa.Table:
+def _tables(lake: Lake, told: Fields) -> pa.Table:
     types = [one for one in told.get(4, ()) if isinstance(one, bytes)]
     is_wanted = _is_ours(told, 1) and (not types or TABLE.encode() in types)
-    lake = Lake(root)
     of_types = [(SCHEMA, name, columns_of(name)) for name in lake.types]
     made = [(one.group, one.name, _columns_of(one)) for one in offers(lake).values()]
     found = [

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,8 @@ from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.lake.flight import catalogue, message
 from careloom.lake.flight.door import NAME, Door, Handshake
 from careloom.lake.flight.message import NotAMessage
-from careloom.lake.sandbox import Limits, asked
+from careloom.lake.lake import Lake
+from careloom.lake.sandbox import Limits, Rows, asked
 from careloom.logs import place_of
 from careloom.store.actor import Actor, refuse_sql
 from careloom.store.audit import Access, record
@@ -50,15 +51,15 @@ class LakeServer(flight.FlightServerBase):
     def __init__(
         self,
         database: Database,
-        root: Path,
+        at: Path | Lake,
         host: str,
         port: int,
         clock: Callable[[], datetime],
         tls_pem: str = "",
     ) -> None:
-        """`tls_pem`: certificate and key, PEM one after the other; "": plain."""
+        """`at`: a lake, or its folder; `tls_pem`: certificate and key, PEM one after the other; "": plain."""
         self._database = database
-        self._root = root
+        self._lake = at if isinstance(at, Lake) else Lake(at)
         self._clock = clock
         scheme = "grpc+tls" if tls_pem else "grpc"
         super().__init__(
@@ -79,7 +80,7 @@ class LakeServer(flight.FlightServerBase):
                 schema = self._schema(actor, sql)
             else:
                 refuse_sql(actor)
-                schema, ticket = catalogue.table(self._root, *found).schema, descriptor.command
+                schema, ticket = catalogue.table(self._lake.anew(), *found).schema, descriptor.command
             return flight.FlightInfo(schema, descriptor, [flight.FlightEndpoint(ticket, [])], -1, -1)
 
     def get_schema(self, context: Any, descriptor: Any) -> Any:
@@ -97,7 +98,7 @@ class LakeServer(flight.FlightServerBase):
             if name in {"TicketStatementQuery", "CommandPreparedStatementQuery", "CommandStatementQuery"}:
                 return self._rows(context, actor, message.text(told, 1))
             refuse_sql(actor)
-            return flight.RecordBatchStream(catalogue.table(self._root, name, told))
+            return flight.RecordBatchStream(catalogue.table(self._lake.anew(), name, told))
 
     def do_action(self, context: Any, action: Any) -> Iterator[Any]:
         """A prepared statement is made, or let go; nothing is kept of it."""
@@ -123,15 +124,18 @@ class LakeServer(flight.FlightServerBase):
         ]
 
     def _schema(self, actor: Actor, sql: str) -> pa.Schema:
-        with asked(self._database, self._root, actor, sql, None, LIMITS) as rows:
+        with self._asked(actor, sql) as rows:
             return rows.schema
+
+    def _asked(self, actor: Actor, sql: str) -> AbstractContextManager[Rows]:
+        return asked(self._database, self._lake, actor, sql, None, LIMITS)
 
     def _rows(self, context: Any, actor: Actor, sql: str) -> Any:
         with self._database.connection() as connection:
             address = str(context.peer()).removeprefix("ipv4:").rpartition(":")[0]
             record(connection, Access(self._clock(), actor.id, "operation", what="sql", address=address))
         with ExitStack() as stack:
-            rows = stack.enter_context(asked(self._database, self._root, actor, sql, None, LIMITS))
+            rows = stack.enter_context(self._asked(actor, sql))
             schema = rows.schema
             kept = stack.pop_all()
 

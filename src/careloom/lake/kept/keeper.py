@@ -33,6 +33,7 @@ from careloom.lake.kept.table import File, KeptTable, Kind
 from careloom.lake.known import view_of
 from careloom.lake.manifest import Kept
 from careloom.lake.session import opened
+from careloom.lake.shelf import shelf
 from careloom.lake.sight import Sources
 from careloom.store.actor import STATION
 from careloom.store.database import Database
@@ -63,11 +64,22 @@ class _Entry:
 class Keeper:
     """The kept views of a lake, for its one writer."""
 
-    def __init__(self, database: Database, root: Path, live: Mapping[str, Kept], told: Told) -> None:
-        """`live`: what readers see. A table that they do not see may lack what came meanwhile, and is made anew."""
+    def __init__(
+        self,
+        database: Database,
+        root: Path,
+        live: Mapping[str, Kept],
+        told: Told,
+        views: Path | None = None,
+    ) -> None:
+        """`live`: what readers see. A table that they do not see may lack what came meanwhile, and is made anew.
+        `views`: the folder of the site's own.
+        """
         self._database = database
         self._root = root
         self._told = told
+        self._views = views
+        self._marks = shelf(views).marks
         self._entries: dict[str, _Entry] = {}
         self.failed: dict[str, str] = {}
         """Views that cannot be kept, and why; tried again when a ViewDefinition changes, or by the next writer."""
@@ -98,6 +110,12 @@ class Keeper:
                 entry.table.commit([file], [], reached)
             self._told(f"kept {name}")
 
+    def look(self, *, has_changed: bool) -> None:
+        """Whether definitions may have changed: in the store, or in the folder."""
+        marks = shelf(self._views).marks
+        self.is_stale |= has_changed or marks != self._marks
+        self._marks = marks
+
     def remake(self, sources: Callable[[str], Sources], at: Cursor) -> None:
         """Make what is new, or whose definition changed, of the published tables."""
         if not self.is_stale:
@@ -124,7 +142,7 @@ class Keeper:
 
     def _view(self, name: str) -> KeptView:
         with self._database.connection() as connection:
-            return kept_view(name, view_of(connection, STATION, name).definition)
+            return kept_view(name, view_of(connection, STATION, name, self._views).definition)
 
     def _opened(self, name: str, kept: Kept) -> _Entry | None:
         view = self._view(name)

@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.lake.asking import Form, Request, asks_for
-from careloom.settings import lake_root
+from careloom.settings import lake_root, views_root
 from careloom.store.actor import refuse_sql
 from careloom.web.asked import Asked, Told
 from careloom.web.call import Call
@@ -79,7 +79,8 @@ def run(call: Call) -> Response:
 def request_for(call: Call, **more: Any) -> Request:
     """A request in the name of who calls. Raises OutcomeError(forbidden) for who may not ask in SQL."""
     refuse_sql(call.who)
-    return asks_for(call.who, call.site.database.url, lake_root(call.site.settings), **more)
+    settings = call.site.settings
+    return asks_for(call.who, call.site.database.url, lake_root(settings), views_root(settings), **more)
 
 
 def limits_of(form: Form) -> dict[str, Any]:

@@ -285,3 +285,18 @@ def test_each_use_leaves_a_line_without_values(physician: httpx.Client, site: An
             break
         time.sleep(0.1)
     assert found == [("",)]
+
+
+def test_a_view_of_the_sites_folder_is_run_by_its_name_and_a_broken_one_says_where(
+    site: Any, physician: httpx.Client
+) -> None:
+    folder = site.settings.home / "views"
+    folder.mkdir()
+    told = {"resource": "Patient", "select": [{"column": [{"name": "id", "path": "id"}]}]}
+    (folder / "own_one.json").write_text(json.dumps(told))
+    assert ids(physician.get("/ViewDefinition/own-one/$run")) == ["p1", "p2", "p3"]
+    (folder / "odd.json").write_text('{"resource": "Patient",\n oops}')
+    answer = physician.get("/ViewDefinition/$run", params={"viewReference": "odd"})
+    assert wrong(answer)[:2] == (400, "structure")
+    assert "odd.json is left out: The file is not JSON" in answer.text
+    assert "line 2" in answer.text

@@ -20,7 +20,7 @@ from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import Resource
 from careloom.lake.errand import sent
 from careloom.lake.order import MEDIA, SECONDS, TARGET, Form, Order, Wanted
-from careloom.settings import lake_root
+from careloom.settings import lake_root, views_root
 from careloom.store.read import Reader
 from careloom.web.call import Call
 from careloom.web.errors import outcome
@@ -141,7 +141,8 @@ def _definition(call: Call, parameters: Parameters) -> Resource:
     if inline:
         return inline[0]
     with call.site.database.autocommit() as connection:
-        return view_of(connection, call.who, _address(call, named[0])).definition
+        folder = views_root(call.site.settings)
+        return view_of(connection, call.who, _address(call, named[0]), folder).definition
 
 
 def _faults(definition: Resource) -> list[Issue]:
