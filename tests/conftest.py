@@ -7,7 +7,6 @@ import fcntl
 import hashlib
 import os
 import shutil
-import sys
 import tempfile
 import threading
 import time
@@ -25,6 +24,7 @@ from hypothesis import settings as hypothesis_settings
 
 from careloom import registry
 from careloom.fhir.resource import Resource
+from careloom.flow.station import hears
 from careloom.settings import Settings
 from careloom.store import feed
 from careloom.store.actor import STATION
@@ -164,9 +164,8 @@ class Rooms:
         made: list[Resource] = []
         for name in stations:
             function = registry.load(registry.STATIONS[name])
-            types = sys.modules[function.__module__].TYPES
             with self.database.connection() as connection:
-                batch = feed.batch(connection, self._cursors.get(name, feed.START), 10_000, types)
+                batch = feed.batch(connection, self._cursors.get(name, feed.START), 10_000, hears(name))
                 self._cursors[name] = batch.cursor
                 for change in batch.changes:
                     made += self._commit(connection, function(change, Reader(connection, STATION)), now, name)

@@ -20,7 +20,7 @@ STATIONS: dict[str, str] = {
     "lace": "careloom.analyze.scores.discharge:score",
     "deterioration": "careloom.act.deterioration:alert",
 }
-"""Station -> `f(change, read) -> list[Resource]`; its module names the types it hears in TYPES."""
+"""Station -> `f(change, read) -> list[Resource]`; its module names the types it hears in TYPES, and in CODES which of them."""
 
 TIMERS: dict[str, str] = {
     "escalation": "careloom.act.escalation:tick",

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from careloom.store import feed
 from careloom.store.commit import Origin, Write, commit
 from careloom.store.database import Database
+from careloom.store.interest import Interest
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 ORIGIN = Origin(NOW, "ehr", event_id=3, depth=1)
@@ -75,12 +76,32 @@ def test_a_feed_of_some_types_moves_on_over_the_others(database: Database) -> No
         commit(connection, [Write(basic(str(n))) for n in range(5)], ORIGIN)
         commit(connection, [Write({"resourceType": "Patient", "id": "p"})], ORIGIN)
     with database.connection() as connection:
-        batch = feed.batch(connection, feed.START, types={"Patient"})
+        batch = feed.batch(connection, feed.START, interest=Interest({"Patient"}))
         assert [change.rtype for change in batch.changes] == ["Patient"]
-        batch = feed.batch(connection, batch.cursor, types={"Patient"})
+        batch = feed.batch(connection, batch.cursor, interest=Interest({"Patient"}))
         assert batch.changes == []
         assert feed.changes(connection, batch.cursor) == []
         assert batch.cursor == feed.head(connection)
+
+
+def test_a_feed_of_some_codes_tells_what_is_coded_so_what_is_deleted_and_what_was(database: Database) -> None:
+    def observation(id_: str, *codes: str, component: str = "") -> Write:
+        coding = [{"system": "urn:any", "code": code} for code in codes]
+        found = {"resourceType": "Observation", "id": id_, "status": "final", "code": {"coding": coding}}
+        part = [{"code": {"coding": [{"code": component}]}}] if component else []
+        return Write(found | ({"component": part} if part else {}))
+
+    with database.connection() as connection:
+        commit(connection, [observation("first", "x", "y"), observation("second", "y", "x")], ORIGIN)
+        commit(connection, [observation("within", "y", component="x"), observation("other", "xy")], ORIGIN)
+        commit(connection, [observation("gone", "y"), Write(basic("b"))], ORIGIN)
+        commit(connection, [Write({"resourceType": "Observation", "id": "gone"}, verb="delete")], ORIGIN)
+    interest = Interest({"Observation", "Basic"}, {"Observation": ("combo-code", ("x",))})
+    with database.connection() as connection:
+        told = [
+            (change.id, change.version) for change in feed.changes(connection, feed.START, interest=interest)
+        ]
+    assert sorted(told) == [("b", 1), ("first", 1), ("gone", 1), ("gone", 2), ("second", 1), ("within", 1)]
 
 
 def test_a_deletion_is_a_change(database: Database) -> None:

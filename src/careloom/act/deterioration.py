@@ -20,6 +20,7 @@ from careloom.store.read import Reader
 from careloom.store.score import NEWS2, is_score, reading
 
 TYPES = frozenset({"Observation"})
+CODES = {"Observation": ("code", (NEWS2[1],))}
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from careloom.flow.guides import demand_of, profiles_of
 from careloom.flow.interaction import NO_GUARD, Came, Desk, Guard, arrival_of, interact
 from careloom.flow.job import run_job
 from careloom.flow.report import run_reports
-from careloom.flow.station import run_station, run_timer
+from careloom.flow.station import Ears, run_station, run_timer
 from careloom.flow.transaction import Answer, no_answer, transact
 from careloom.settings import Settings
 from careloom.store import report_runs
@@ -116,9 +116,9 @@ class Flow:
         """
         return interact(self._desk(actor), method, url, body, guard, came)
 
-    def run_station(self, name: str) -> int:
-        """Offer a station its next changes; return how many it heard (0: it has heard all)."""
-        return run_station(self.database, name, self.clock())
+    def run_station(self, name: str, ears: Ears | None = None) -> int:
+        """Offer a station its next changes; return how many it heard (0: it has heard all). `ears`: of who asks often."""
+        return run_station(self.database, name, self.clock(), ears)
 
     def run_timer(self, name: str) -> int:
         """Ask a timer what is due now; return how many resources changed."""

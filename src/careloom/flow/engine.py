@@ -17,6 +17,7 @@ from careloom.connect import folder, mllp
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.flow import Flow, delivery
 from careloom.flow.delivery import destinations_of
+from careloom.flow.station import Ears
 from careloom.logs import place_of
 from careloom.registry import STATIONS, TIMERS
 from careloom.settings import Settings
@@ -95,9 +96,10 @@ def _listen(settings: Settings, flow: Flow, leaving: threading.Event) -> None:
 
 
 def _stations(flow: Flow, leaving: threading.Event) -> None:
+    ears = Ears()
     with flow.database.listen(feed.CHANNEL) as bell:
         while not leaving.is_set():
-            heard = sum([_guarded(flow.run_station, name) for name in STATIONS])
+            heard = sum([_guarded(lambda each: flow.run_station(each, ears), name) for name in STATIONS])
             if not heard:
                 bell.wait(IDLE_WAIT_S)
 

@@ -10,15 +10,15 @@ in their order (store.commit sees to it). The price: one long transaction holds 
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from careloom.fhir.resource import Resource
+from careloom.store.condition import ALWAYS, Condition
 from careloom.store.database import Connection
 from careloom.store.fetch import fetch
-from careloom.store.resource_type import number_of
+from careloom.store.interest import Interest
 from careloom.store.stored import FIELDS, Stored, stored_of, stored_one_by_one
 
 CHANNEL = "careloom_feed"
@@ -59,17 +59,19 @@ class Stretch(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Changes, and where to go on: beyond the last change when the rest up to the horizon was of other types."""
+    """Changes, and where to go on: beyond the last change when nobody asked for the rest up to the horizon."""
 
     changes: list[Change]
     cursor: Cursor
 
 
 NEXT = f"""
-(select {FIELDS} from res r where {{where}} order by r.tx, r.rid limit %(limit)s)
+(select {FIELDS} from res r where {{where}} and {{current}} order by r.tx, r.rid limit %s)
 union all
-(select {FIELDS} from hist r where {{where}} order by r.tx, r.rid limit %(limit)s)
-order by tx, rid limit %(limit)s"""
+(select {FIELDS} from hist r where {{where}} and {{older}} order by r.tx, r.rid limit %s)
+order by tx, rid limit %s"""
+# The second comparison restates the first for the index on tx alone.
+BEHIND = "(r.tx, r.rid) > (%s, %s) and r.tx >= %s and r.tx < %s"
 
 
 def begun(connection: Connection) -> int:
@@ -85,17 +87,15 @@ def settled(connection: Connection, number: int) -> bool:
 
 
 def changes(
-    connection: Connection, after: Cursor, limit: int = 500, types: Collection[str] | None = None
+    connection: Connection, after: Cursor, limit: int = 500, interest: Interest | None = None
 ) -> list[Change]:
-    """The next versions after a cursor, at most `limit`, of these types (None: of all)."""
-    return batch(connection, after, limit, types).changes
+    """The next versions after a cursor, at most `limit`, of what is asked for (None: all)."""
+    return batch(connection, after, limit, interest).changes
 
 
-def batch(
-    connection: Connection, after: Cursor, limit: int = 500, types: Collection[str] | None = None
-) -> Batch:
-    """As `changes`, with the cursor from which to go on, which moves even when nothing of these types came."""
-    rows, cursor = _rows(connection, after, limit, types)
+def batch(connection: Connection, after: Cursor, limit: int = 500, interest: Interest | None = None) -> Batch:
+    """As `changes`, with the cursor from which to go on, which moves even when nothing that is asked for came."""
+    rows, cursor = _rows(connection, after, limit, interest)
     found = zip(stored_of(connection, rows), rows, strict=True)
     return Batch([_change(stored, Cursor(row[12], row[0])) for stored, row in found], cursor)
 
@@ -108,17 +108,15 @@ def stretch(connection: Connection, after: Cursor, limit: int = 500) -> Stretch:
 
 
 def _rows(
-    connection: Connection, after: Cursor, limit: int, types: Collection[str] | None
+    connection: Connection, after: Cursor, limit: int, interest: Interest | None
 ) -> tuple[list[tuple[Any, ...]], Cursor]:
     """The rows behind a cursor, and where to go on."""
     [(horizon,)] = fetch(connection, b"select feed_horizon()")
-    # The second comparison restates the first for the index on tx alone.
-    where = "(r.tx, r.rid) > (%(tx)s, %(rid)s) and r.tx >= %(tx)s and r.tx < %(horizon)s"
-    values = {"tx": after.tx, "rid": after.rid, "horizon": horizon, "limit": limit, "types": []}
-    if types is not None:
-        where += " and r.rtype = any(%(types)s::smallint[])"
-        values["types"] = [number_of(rtype) for rtype in sorted(types)]
-    rows = fetch(connection, NEXT.format(where=where).encode(), values)
+    behind = Condition(BEHIND, (*after, after.tx, horizon))
+    current, older = (interest.current, interest.older) if interest else (ALWAYS, ALWAYS)
+    sql = NEXT.format(where=behind.sql, current=current.sql, older=older.sql)
+    values = [*behind.values, *current.values, limit, *behind.values, *older.values, limit, limit]
+    rows = fetch(connection, sql.encode(), values)
     if len(rows) == limit:
         return rows, Cursor(rows[-1][12], rows[-1][0])
     return rows, max(after, Cursor(horizon, 0))
@@ -150,6 +148,12 @@ def head(connection: Connection) -> Cursor:
     """The cursor behind all that has been committed below the horizon: where a new listener begins."""
     row = connection.execute("select feed_horizon()").fetchone()
     return Cursor(row[0] if row else 0, 0)
+
+
+def standing(connection: Connection, station: str) -> Cursor:
+    """Where a station stands now, for who only looks: nothing is locked, and so nothing written."""
+    rows = fetch(connection, b"select tx, rid from station where name = %s", [station])
+    return Cursor(*rows[0]) if rows else START
 
 
 def cursor_of(connection: Connection, station: str) -> Cursor:

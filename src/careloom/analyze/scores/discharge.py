@@ -22,6 +22,7 @@ from careloom.store.score import LACE, SCORE
 TYPES = frozenset({"Encounter"})
 
 INPATIENT = frozenset({"IMP", "ACUTE", "NONAC"})
+CODES = {"Encounter": ("class", tuple(sorted(INPATIENT)))}
 EMERGENCY = "EMER"
 ADMISSION_TYPE = "http://terminology.hl7.org/CodeSystem/v2-0007"
 PRIORITY = "http://terminology.hl7.org/CodeSystem/v3-ActPriority"

@@ -13,6 +13,7 @@ from careloom.analyze.scores.news2 import PARAMETERS, Parameter, Score, SpO2Scal
 from careloom.analyze.scores.observation import Coding, Component, Scored, observation, score_id
 from careloom.analyze.scores.vitals import (
     LONGEST,
+    PARAMETER,
     SEARCHED,
     Measurement,
     is_stale,
@@ -32,6 +33,9 @@ TYPES = frozenset({"Observation", "Flag"})
 
 SCALE_2 = ("urn:careloom:flag", "spo2-scale-2")
 """Code of the Flag by which a clinician prescribes a saturation target of 88-92 %."""
+
+CODES = {"Observation": ("combo-code", tuple(sorted({code for _, code in PARAMETER})))}
+"""What is coded otherwise is no vital sign."""
 
 PAST = timedelta(days=31)
 """A vital sign measured longer ago than this when it comes warns of nothing; a load of old records makes no scores."""
