@@ -21,6 +21,7 @@ import psycopg
 import pytest
 import structlog
 from hypothesis import settings as hypothesis_settings
+from tests.waiting import WAIT_S
 
 from careloom import registry
 from careloom.fhir.resource import Resource
@@ -244,7 +245,7 @@ def serving(database: Database, settings: Settings, roads: Any = None) -> Iterat
     port = server.servers[0].sockets[0].getsockname()[1]
     yield Served(f"http://127.0.0.1:{port}", settings, database, flow, application.state.site.live)
     server.should_exit = True
-    thread.join(timeout=20)
+    thread.join(timeout=WAIT_S)
     assert not thread.is_alive(), "the server did not stop"
 
 

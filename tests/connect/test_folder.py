@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tests.waiting import WAIT_S, until
 
 from careloom.connect.folder import take, watch
 from careloom.fhir.outcome import Issue, OutcomeError
@@ -28,23 +29,16 @@ class Kept(list[Arrival]):
 
 
 @contextmanager
-def watched(folder: Path, accept: Callable[[Arrival], Receipt]) -> Iterator[None]:
+def watched(folder: Path, accept: Callable[[Arrival], Receipt], settle_s: float = 0.1) -> Iterator[None]:
     stop = threading.Event()
-    thread = threading.Thread(target=watch, args=(folder, accept, stop), kwargs={"settle_s": 0.1})
+    thread = threading.Thread(target=watch, args=(folder, accept, stop), kwargs={"settle_s": settle_s})
     thread.start()
     try:
         yield
     finally:
         stop.set()
-        thread.join(10)
+        thread.join(WAIT_S)
         assert not thread.is_alive()
-
-
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def names(folder: Path) -> list[str]:
@@ -64,7 +58,8 @@ def test_files_that_lie_there_and_files_that_come_are_taken_by_their_content(tmp
 
 def test_a_file_that_still_grows_or_has_a_half_name_waits(tmp_path: Path):
     kept = Kept()
-    with watched(tmp_path, kept):
+    # Long beside the pauses of the writer, who may have to wait for a processor.
+    with watched(tmp_path, kept, settle_s=1.0):
         with (tmp_path / "grows.hl7").open("wb", buffering=0) as file:
             for at in range(0, len(ADT), 6):
                 file.write(ADT[at : at + 6])
@@ -72,7 +67,7 @@ def test_a_file_that_still_grows_or_has_a_half_name_waits(tmp_path: Path):
                 assert not kept
         (tmp_path / "late.json.part").write_bytes(PATIENT)
         until(lambda: len(kept) == 1)
-        time.sleep(0.3)
+        time.sleep(1.2)
         assert names(tmp_path) == ["late.json.part"]
         (tmp_path / "late.json.part").rename(tmp_path / "late.json")
         until(lambda: len(kept) == 2)

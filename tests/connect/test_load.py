@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.waiting import WAIT_S
 
 from careloom.connect.load import Identity, Tally, load
 from careloom.fhir.outcome import OutcomeError
@@ -175,7 +176,7 @@ def _started(place: Path) -> subprocess.Popen[str]:
 
 
 def _wait_for(place: Path, count: int) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + WAIT_S
     while time.monotonic() < deadline and len(_kept(place)) < count:
         time.sleep(0.02)
 
@@ -185,7 +186,7 @@ def test_ctrl_c_finishes_what_is_under_way_and_a_second_run_the_rest(place: Path
     process = _started(place)
     _wait_for(place, 10)
     os.killpg(process.pid, signal.SIGINT)
-    output, _ = process.communicate(timeout=30)
+    output, _ = process.communicate(timeout=WAIT_S)
     kept = len(_kept(place))
     assert output.split() == [str(kept), "False"]
     assert 10 <= kept < 200
@@ -198,8 +199,8 @@ def test_after_kill_9_no_worker_lives_on_and_a_second_run_takes_the_rest(place: 
     process = _started(place)
     _wait_for(place, 10)
     process.kill()
-    process.communicate(timeout=30)
-    deadline = time.monotonic() + 10
+    process.communicate(timeout=WAIT_S)
+    deadline = time.monotonic() + WAIT_S
     while time.monotonic() < deadline and _group_lives(process.pid):
         time.sleep(0.05)
     assert not _group_lives(process.pid)

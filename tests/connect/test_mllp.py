@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.waiting import WAIT_S
 
 from careloom.connect.ack import acknowledgement_of
 from careloom.connect.mllp import Limits, listening, tls_context
@@ -45,7 +46,7 @@ class Wire:
     """A raw connection to a listener."""
 
     def __init__(self, port: int, context: ssl.SSLContext | None = None) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=WAIT_S)
         if context is not None:
             self.socket = context.wrap_socket(self.socket, server_hostname="localhost")
         self.deframer = Deframer(1_000_000)
@@ -126,17 +127,17 @@ def test_the_answer_waits_until_the_message_is_kept():
 
     def accept(arrival: Arrival) -> Receipt:
         started.set()
-        gate.wait(10)
+        gate.wait(WAIT_S)
         return Receipt(1, "done")
 
     with listening("127.0.0.1", 0, accept) as port, Wire(port) as wire:
         wire.socket.sendall(frame(message()))
-        assert started.wait(10)
+        assert started.wait(WAIT_S)
         wire.socket.settimeout(0.2)
         with pytest.raises(TimeoutError):
             wire.socket.recv(1)
         gate.set()
-        wire.socket.settimeout(10)
+        wire.socket.settimeout(WAIT_S)
         assert acknowledgement_of(wire.answers(1)[0]).code == "AA"
 
 
@@ -145,7 +146,7 @@ def test_one_slow_message_holds_no_other_connection():
 
     def slow(arrival: Arrival) -> Receipt | None:
         if arrival.key == "slow":
-            gate.wait(10)
+            gate.wait(WAIT_S)
         return None
 
     with listening("127.0.0.1", 0, Kept(slow)) as port, Wire(port) as first, Wire(port) as second:
@@ -254,7 +255,7 @@ def test_stopping_answers_what_is_being_accepted():
     with listening("127.0.0.1", 0, accept) as port:
         wire = Wire(port)
         wire.socket.sendall(frame(message("1")) + frame(message("2")))
-        assert started.wait(10)
+        assert started.wait(WAIT_S)
     assert [acknowledgement_of(raw).control_id for raw in wire.answers(2)] == ["1"]
     assert wire.is_closed()
     wire.socket.close()

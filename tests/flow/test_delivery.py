@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from tests.waiting import WAIT_S
 
 from careloom.connect import mllp
 from careloom.connect.deliver import Courier, address_of
@@ -23,7 +24,6 @@ from careloom.store.turn import turn_held
 from careloom.verify.scratch import free_port
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-WAIT_S = 20
 
 
 def admission(number: int) -> Arrival:

@@ -68,10 +68,10 @@ def test_worse_vitals_bring_a_task_without_a_reload_and_the_loop_is_closed(
     story.worse()
 
     row = page.locator("tr[data-row]")
-    row.wait_for(timeout=10_000)
+    row.wait_for(timeout=60_000)
     assert "Act now" in row.inner_text()
     assert "Respiration rate 26 /min" in row.inner_text()
-    record.locator(".score.big.high", has_text="12").wait_for(timeout=10_000)
+    record.locator(".score.big.high", has_text="12").wait_for(timeout=60_000)
     assert "26 /min" in record.locator("vitals-chart").inner_text()
     assert all(one.evaluate("window.stayed === true") for one in (page, record))
     shot(page, "story-3-task-appears")

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from pyarrow import flight
 from tests.lake.conftest import observation, patient
+from tests.waiting import WAIT_S
 
 from careloom.fhir.outcome import OutcomeError
 from careloom.flow.steps import files
@@ -318,7 +319,7 @@ def test_the_process_of_the_endpoint_answers_and_leaves_with_its_supervisor(
     )
     try:
         options = flight.FlightCallOptions(headers=[(b"authorization", f"Bearer {endpoint.token}".encode())])
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + WAIT_S
         while True:
             try:
                 with flight.connect(f"grpc://127.0.0.1:{port}") as client:
@@ -333,7 +334,7 @@ def test_the_process_of_the_endpoint_answers_and_leaves_with_its_supervisor(
         assert found.to_pydict() == {"n": [11]}
         assert process.stdin
         process.stdin.close()
-        assert process.wait(20) == 0
+        assert process.wait(WAIT_S) == 0
     finally:
         process.kill()
         process.wait()

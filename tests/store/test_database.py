@@ -5,6 +5,7 @@ import time
 
 import psycopg
 import pytest
+from tests.waiting import WAIT_S
 
 from careloom.fhir.outcome import OutcomeError
 from careloom.store import database as database_module
@@ -95,7 +96,7 @@ def test_a_listener_hears_what_is_notified_and_survives_its_connection(database:
     with database.listen("news") as listener:
         with database.autocommit() as connection:
             connection.execute("NOTIFY news, 'first'")
-        assert [notice.payload for notice in listener.wait(5)] == ["first"]
+        assert [notice.payload for notice in listener.wait(WAIT_S)] == ["first"]
         assert listener.wait(0.01) == []
         with database.autocommit() as connection:
             connection.execute(
@@ -105,7 +106,7 @@ def test_a_listener_hears_what_is_notified_and_survives_its_connection(database:
         assert listener.wait(0.01) == []
         with database.autocommit() as connection:
             connection.execute("NOTIFY news, 'second'")
-        assert [notice.payload for notice in listener.wait(5)] == ["second"]
+        assert [notice.payload for notice in listener.wait(WAIT_S)] == ["second"]
 
 
 def test_a_listener_that_is_woken_waits_no_longer(database: Database) -> None:
@@ -156,4 +157,4 @@ def test_a_listener_waits_for_a_server_that_is_away(database: Database) -> None:
         assert listener.wait(0.01) == []
         with database.autocommit() as connection:
             connection.execute("NOTIFY news, 'back'")
-        assert [notice.payload for notice in listener.wait(5)] == ["back"]
+        assert [notice.payload for notice in listener.wait(WAIT_S)] == ["back"]

@@ -5,6 +5,8 @@ import threading
 import time
 from datetime import UTC, datetime
 
+from tests.waiting import WAIT_S
+
 from careloom.store import feed
 from careloom.store.commit import Origin, Write, commit
 from careloom.store.database import Database
@@ -142,7 +144,7 @@ def test_a_commit_is_heard(database: Database) -> None:
     with database.listen(feed.CHANNEL) as listener:
         with database.connection() as connection:
             commit(connection, [Write(basic("a"))], ORIGIN)
-        assert [notice.channel for notice in listener.wait(5)] == [feed.CHANNEL]
+        assert [notice.channel for notice in listener.wait(WAIT_S)] == [feed.CHANNEL]
 
 
 def test_after_a_restore_into_a_younger_cluster_the_feed_goes_on(database: Database) -> None:

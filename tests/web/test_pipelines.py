@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+from tests.waiting import WAIT_S
 
 from careloom.flow.lake import Diary, Follower
 from careloom.flow.pipeline import Errands
@@ -62,7 +63,7 @@ def test_a_step_that_is_asked_for_is_run_recorded_and_audited(served: Any, signe
     with served.database.connection() as connection:
         (run,) = runs.runs(connection, "lake")
     assert (run.asked_by, run.is_backfill, run.outcome, run.rows) == ("integration", True, "done", 2)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + WAIT_S
     while time.monotonic() < deadline:
         with served.database.connection() as connection:
             told = connection.execute("select actor, what from audit where what like 'pipeline%'").fetchall()

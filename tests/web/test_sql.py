@@ -101,7 +101,7 @@ def test_who_has_not_the_right_is_refused_and_each_use_leaves_a_line_without_val
     posted(client, sql="select 'Zebedee'")
     posted(client, sql="nonsense Zebedee")
     served_audit = "select interaction, what, parameters from audit where what = 'sql'"
-    for _ in range(50):
+    for _ in range(600):
         with lake.database.connection() as connection:
             lines = connection.execute(served_audit).fetchall()
         if len(lines) >= 2:

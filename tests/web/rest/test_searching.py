@@ -137,6 +137,6 @@ def test_a_read_that_finds_no_free_connection_waits_and_keeps_nobody_else_waitin
             for _ in range(SIZE):
                 all_of_them.enter_context(served.database.autocommit())
             reading = aside.submit(client.get, "/Patient/seven")
-            assert httpx.get(f"{served.url}/static/nothing", timeout=5).status_code == 404
+            assert httpx.get(f"{served.url}/static/nothing", timeout=30).status_code == 404
             assert not reading.done()
         assert reading.result(20).status_code == 200

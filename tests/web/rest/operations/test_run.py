@@ -276,7 +276,7 @@ def test_each_use_leaves_a_line_without_values(physician: httpx.Client, site: An
     physician.post(
         "/ViewDefinition/$run", json=parameters(("viewResource", BIRTHS), ("resource", patient(5)))
     )
-    for _ in range(50):
+    for _ in range(600):
         with site.database.connection() as connection:
             found = connection.execute(
                 "select distinct parameters from audit where what = 'ViewDefinition/$run'"
