@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from tests.lake.conftest import Shore, observation, patient
+from tests.waiting import WAIT_S
 
 from careloom.fhir.outcome import OutcomeError
 from careloom.lake.prepared import Prepared
@@ -32,7 +33,9 @@ def filled(shore: Shore) -> Shore:
 
 
 def ask(shore: Shore, actor: Actor, sql: str, values: Any = None, **limits: Any) -> list[tuple[Any, ...]]:
-    with asked(shore.database, shore.root, actor, sql, values, Limits(**limits)) as rows:
+    with asked(
+        shore.database, shore.root, actor, sql, values, Limits(**({"seconds": WAIT_S} | limits))
+    ) as rows:
         return list(rows.rows())
 
 
