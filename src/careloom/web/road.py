@@ -43,7 +43,8 @@ class Road:
     interactions: tuple[str, ...] = ()
     """What it is in the words of the CapabilityStatement (`read`, `search-type`)."""
     is_brief: bool = False
-    """True if it asks the store by `Call.glance` and nothing else: the event loop may answer it (web.pace)."""
+    """True if it asks the store by `Call.glance` and nothing else: it may be answered at the door (web.door), before all
+    roads that are not brief, and without a body."""
 
 
 def page(path: str, right: str, answer: Handler) -> Road:

@@ -10,7 +10,7 @@ and need neither.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from urllib.parse import urlsplit
 
@@ -49,6 +49,18 @@ _ADDED = [
     (name.lower().encode(), value.encode())
     for name, value in (HEADERS | {"Cache-Control": "no-store"}).items()
 ]
+
+
+_NAMES = frozenset(name for name, _ in _ADDED)
+_LINES = b"".join(b"%b: %b\r\n" % pair for pair in _ADDED)
+
+
+def lines_for(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """The same headers as `Headers` puts on an answer that has these, as lines of HTTP."""
+    present = {name for name, _ in headers}
+    if present.isdisjoint(_NAMES):
+        return _LINES
+    return b"".join(b"%b: %b\r\n" % pair for pair in _ADDED if pair[0] not in present)
 
 
 class Headers:
