@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import random
 import time
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 import zstandard
 from tests.lake.conftest import Shore, observation, patient
 
+from careloom.fhir import resource
 from careloom.fhir.outcome import OutcomeError
 from careloom.lake import compaction, gate, manifest
 from careloom.lake.build import writing
@@ -160,13 +162,15 @@ def test_the_version_after_a_poisoned_one_is_current_again(shore: Shore) -> None
 
 
 def test_a_text_that_arrow_cannot_hold_is_set_aside(shore: Shore, monkeypatch: pytest.MonkeyPatch) -> None:
-    from careloom.lake import intake
+    from careloom.lake import fit, intake
 
-    lay = intake.to_row
-    # A lone surrogate, as no decoder of JSON lets one through today.
-    monkeypatch.setattr(
-        intake, "to_row", lambda resource, raw: lay(resource, raw) | {"gender": "\ud800"} if resource["id"] == "p2" else lay(resource, raw)
-    )  # fmt: skip
+    def loads(raw: bytes) -> Any:
+        found = resource.loads(raw)
+        # A lone surrogate, as no decoder of JSON lets one through today.
+        return found | {"gender": "\ud800"} if found["id"] == "p2" else found
+
+    monkeypatch.setattr(intake, "loads", loads)
+    monkeypatch.setattr(fit, "loads", loads)
     shore.say(*(patient(f"p{n}") for n in range(5)))
     shore.build()
     assert shore.ask('select id from "Patient" order by id') == [("p0",), ("p1",), ("p3",), ("p4",)]

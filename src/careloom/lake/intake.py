@@ -1,6 +1,6 @@
 """lake.intake: a stretch of the store's feed as Arrow tables, one for each type; what cannot be laid is set aside.
 
-Room: lake. May import: lake.row, lake.column, lake.sparse, store.feed, pyarrow.
+Room: lake. May import: lake.fit, lake.row, lake.column, lake.sparse, store.feed, pyarrow.
 """
 
 # pyarrow has no types, and its functions of compute are made when it is imported.
@@ -20,7 +20,8 @@ import pyarrow as pa
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import loads
 from careloom.lake.column import table_schema
-from careloom.lake.row import Row, to_row
+from careloom.lake.fit import fitted
+from careloom.lake.row import Misfit, Row, to_row
 from careloom.lake.sparse import sparse
 from careloom.store import feed
 from careloom.store.database import Database
@@ -103,6 +104,13 @@ def _uncollected() -> Generator[None]:
 
 
 def _laid(rtype: str, placed: Sequence[Placed]) -> Laid:
+    try:
+        return Laid(fitted(rtype, placed), [])
+    except (*_FAULTS, Misfit, pa.ArrowException):
+        return _key_by_key(rtype, placed)
+
+
+def _key_by_key(rtype: str, placed: Sequence[Placed]) -> Laid:
     aside: list[tuple[Stored, str]] = []
     rows: list[Row] = []
     for cursor, stored in placed:

@@ -27,7 +27,7 @@ _json = msgspec.json.Encoder(decimal_format="string")
 """Decimals as strings: readers of JSON within an engine would make doubles of them."""
 
 
-class _Misfit(Exception):  # noqa: N818 - not an error: the value goes to `more`
+class Misfit(Exception):  # noqa: N818 - not an error: the value goes to `more`
     """The value does not fit the column."""
 
 
@@ -68,7 +68,7 @@ def _layer(struct: Struct) -> Lay:
 
 
 def _struct(struct: Struct) -> Lay:
-    lays = {field.name: _field(field) for field in struct.fields if field.type}
+    lays = {field.name: lay_of(field) for field in struct.fields if field.type}
     decimals = {field.name for field in struct.fields if field.holds is Leaf.DOUBLE}
     # Most of what comes are texts and elements that fit: they are told by their type and cost no call to ask.
     texts = {
@@ -82,7 +82,7 @@ def _struct(struct: Struct) -> Lay:
 
     def lay(value: Any) -> Row:
         if type(value) is not dict:
-            raise _Misfit
+            raise Misfit
         row: Row = {}
         more: Row = {}
         for key, held in value.items():
@@ -98,11 +98,11 @@ def _struct(struct: Struct) -> Lay:
                     )
                     continue
                 row[key] = lays[key](held)
-            except (KeyError, _Misfit):
+            except (KeyError, Misfit):
                 more[key] = held
                 continue
             if key in decimals:
-                row[f"{key}_text"] = _digits(held)
+                row[f"{key}_text"] = digits(held)
         if more:
             row[MORE] = _json.encode(more).decode()
         return row
@@ -110,14 +110,15 @@ def _struct(struct: Struct) -> Lay:
     return lay
 
 
-def _field(field: Field) -> Lay:
+def lay_of(field: Field) -> Lay:
+    """The function that lays the value of a field. Raises Misfit for what its column cannot hold."""
     one = _layer(field.holds) if isinstance(field.holds, Struct) else _LEAVES[field.holds]
     if not field.many:
         return one
 
     def lay(value: Any) -> list[Any]:
         if type(value) is not list:
-            raise _Misfit
+            raise Misfit
         return [None if item is None else one(item) for item in value]
 
     return lay
@@ -125,37 +126,37 @@ def _field(field: Field) -> Lay:
 
 def _text(value: Any) -> str:
     if type(value) is not str:
-        raise _Misfit
+        raise Misfit
     return value
 
 
 def _boolean(value: Any) -> bool:
     if type(value) is not bool:
-        raise _Misfit
+        raise Misfit
     return value
 
 
 def _integer(value: Any) -> int:
     if type(value) is not int or not _LOWEST <= value <= _HIGHEST:
-        raise _Misfit
+        raise Misfit
     return value
 
 
 def _double(value: Any) -> float:
     if type(value) not in {Decimal, int, float}:
-        raise _Misfit
+        raise Misfit
     try:
         number = float(value)
     except OverflowError:
-        raise _Misfit from None
+        raise Misfit from None
     if number - number != 0:
-        raise _Misfit
+        raise Misfit
     return number
 
 
 def _as_json(value: Any) -> str:
     if type(value) is not dict:
-        raise _Misfit
+        raise Misfit
     return _json.encode(value).decode()
 
 
@@ -168,8 +169,9 @@ _LEAVES: dict[Leaf, Lay] = {
 }
 
 
-def _digits(value: Any) -> Any:
-    return [_digits(item) for item in value] if isinstance(value, list) else str(value)
+def digits(value: Any) -> Any:
+    """Decimals, or a list of them, as they were written."""
+    return [digits(item) for item in value] if isinstance(value, list) else str(value)
 
 
 def _gathered(struct: Struct, row: Row) -> Resource:

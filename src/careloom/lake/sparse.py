@@ -25,12 +25,12 @@ def sparse(rows: Sequence[dict[str, Any]], schema: pa.Schema) -> pa.Table:
     >>> sparse([{"id": "p1", "name": {"family": "Chalmers"}}], whole).schema.field("name").type
     StructType(struct<family: string>)
     """
-    kind = _filled(pa.infer_type(rows), pa.struct(schema))
+    kind = filled(pa.infer_type(rows), pa.struct(schema))
     kept = kind if kind is not None else pa.struct([schema.field(0)])
     return pa.Table.from_struct_array(pa.array(rows, kept))
 
 
-def _filled(found: pa.DataType, whole: pa.DataType) -> pa.DataType | None:
+def filled(found: pa.DataType, whole: pa.DataType) -> pa.DataType | None:
     """What of a type has values, going by the type that Arrow found in them; None if nothing has."""
     if pa.types.is_null(found):
         return None
@@ -38,18 +38,18 @@ def _filled(found: pa.DataType, whole: pa.DataType) -> pa.DataType | None:
         has = {field.name: field.type for field in found}
         fields: list[pa.Field] = []
         for field in whole:
-            kind = _filled(has[field.name], field.type) if field.name in has else None
+            kind = filled(has[field.name], field.type) if field.name in has else None
             if kind is not None:
                 fields.append(pa.field(field.name, kind))
-        return pa.struct(fields) if fields else _least(whole)
+        return pa.struct(fields) if fields else least(whole)
     if pa.types.is_list(whole):
-        return pa.list_(_filled(found.value_type, whole.value_type) or _least(whole.value_type))
+        return pa.list_(filled(found.value_type, whole.value_type) or least(whole.value_type))
     return whole
 
 
-def _least(whole: pa.DataType) -> pa.DataType:
+def least(whole: pa.DataType) -> pa.DataType:
     """As little of a type as Parquet can write: it knows no struct without fields."""
     if not pa.types.is_struct(whole):
         return whole
     first = whole[0]
-    return pa.struct([pa.field(first.name, _least(first.type))])
+    return pa.struct([pa.field(first.name, least(first.type))])
