@@ -10,10 +10,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from pyarrow import flight
 from tests.lake.conftest import observation, patient
@@ -23,11 +24,11 @@ from careloom.fhir.outcome import OutcomeError
 from careloom.flow.steps import files
 from careloom.flow.steps.work import Work
 from careloom.lake.build import writing
-from careloom.lake.flight import message
-from careloom.lake.flight import server as served
+from careloom.lake.flight import handle, message
 from careloom.lake.flight.server import LakeServer
 from careloom.lake.lake import Lake
 from careloom.lake.omop.build import FILE, build
+from careloom.lake.sandbox import Limits
 from careloom.settings import Settings
 from careloom.store.accounts import create_account, create_token
 from careloom.store.commit import Origin, Write, commit
@@ -198,6 +199,112 @@ def test_a_prepared_statement_is_answered(endpoint: Endpoint) -> None:
         assert cursor.fetchall() == [(12,)]
 
 
+NAMED = pa.record_batch({"a": ["x'; drop table Patient"], "b": pa.array([None], pa.utf8())})
+
+
+@pytest.mark.parametrize(
+    ("sql", "values", "wanted"),
+    [
+        ("select id from Patient where id = ? or id = ? order by id", ("p3", "p1"), [("p1",), ("p3",)]),
+        ("select id from Patient where id = $2 and id > $1", ("p2", "p3"), [("p3",)]),
+        ("select $b as b, $a as a", NAMED, [(None, "x'; drop table Patient")]),
+        ("select count(*) from Observation where valueQuantity.value < ?", (3,), [(3,)]),
+        ("select count(*) from Observation where valueQuantity.value between ? and ?", (2.0, 3.5), [(2,)]),
+        ("select ?::date + 1", (date(2024, 2, 28),), [(date(2024, 2, 29),)]),
+        ("select ? is null, typeof(?), ? and true", (None, datetime(2024, 1, 2, 3, tzinfo=UTC), True), [(True, "TIMESTAMP WITH TIME ZONE", True)]),
+        ("select count(*) from range(?)", (7,), [(7,)]),
+        ("select id from Patient where list_contains(?::varchar[], id) order by id", (["p2", "p4"],), [("p2",), ("p4",)]),
+    ],
+)  # fmt: skip
+def test_values_are_bound_and_never_are_sql(endpoint: Endpoint, sql: str, values: Any, wanted: Any) -> None:
+    with endpoint.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        assert cursor.fetchall() == wanted
+
+
+def test_a_prepared_statement_is_asked_again_with_other_values(endpoint: Endpoint) -> None:
+    sql = "select count(*) from Observation where valueQuantity.value < ?::integer"
+    with endpoint.connect("ada") as connection, connection.cursor() as cursor:
+        schema = cursor.adbc_prepare(sql)
+        assert [str(one.type) for one in schema] == ["int32"]
+        found = []
+        for most in (1, 2, 3, 10):
+            cursor.execute(sql, (most,))
+            found += cursor.fetchall()
+    # Ada sees two patients, whoever asks with which value.
+    assert found == [(0,), (1,), (2,), (2,)]
+
+
+def test_a_client_of_now_carries_its_values_itself(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handle, "MOST", 0)
+    with endpoint.connect() as connection, connection.cursor() as cursor:
+        assert cursor.execute("select ? as v", ("x",)).fetchall() == [("x",)]
+
+
+def test_a_client_that_goes_on_with_the_old_handle_has_its_own_values(endpoint: Endpoint) -> None:
+    client = flight.connect(endpoint.uri)
+    options = flight.FlightCallOptions(headers=[(b"authorization", f"Bearer {endpoint.token}".encode())])
+
+    def prepared(value: str) -> bytes:
+        body = message.closed("ActionCreatePreparedStatementRequest", {1: b"select ? as v"})
+        [result] = client.do_action(flight.Action("CreatePreparedStatement", body), options)
+        _, told = message.opened(result.body.to_pybytes()) or ("", {})
+        number = bytes(told[1][0])  # pyright: ignore[reportArgumentType]
+        command = message.closed("CommandPreparedStatementQuery", {1: number})
+        row = pa.table({"": [value]})
+        writer, answer = client.do_put(flight.FlightDescriptor.for_command(command), row.schema, options)
+        writer.write_table(row)
+        writer.done_writing()
+        answer.read()
+        writer.close()
+        return command
+
+    commands = [prepared(value) for value in ("a", "b")]
+    for command, wanted in zip(commands, ("a", "b"), strict=True):
+        info = client.get_flight_info(flight.FlightDescriptor.for_command(command), options)
+        found = client.do_get(info.endpoints[0].ticket, options).read_all()
+        assert found.to_pydict() == {"v": [wanted]}
+    # Somebody else who brings the handle brings no values with it.
+    own = flight.FlightCallOptions(headers=[client.authenticate_basic_token("ada", PASSWORD)])
+    with pytest.raises(flight.FlightServerError, match="needs 1 values, 0 are bound"):
+        client.get_flight_info(flight.FlightDescriptor.for_command(commands[0]), own)
+
+
+def test_values_that_do_not_fit_are_refused_in_words(endpoint: Endpoint) -> None:
+    for sql, values, said in (
+        ("select ?, ?", (1,), "needs 2 values, 1 are bound"),
+        ("select cast(? as integer)", ("Secret7",), "cannot be cast"),
+        ("select id from Patient where nothing = ?", (1,), "nothing"),
+    ):
+        with (
+            endpoint.connect() as connection,
+            connection.cursor() as cursor,
+            pytest.raises(dbapi.Error, match=said) as told,
+        ):
+            cursor.execute(sql, values).fetchall()
+        assert "Secret7" not in str(told.value)
+    rows = pa.record_batch({"v": [1, 2]})
+    with (
+        endpoint.connect() as connection,
+        connection.cursor() as cursor,
+        pytest.raises(dbapi.Error, match="One row of values"),
+    ):
+        cursor.execute("select ?", rows)
+
+
+def test_nothing_can_be_put_but_values(endpoint: Endpoint) -> None:
+    client = flight.connect(endpoint.uri)
+    options = flight.FlightCallOptions(headers=[(b"authorization", f"Bearer {endpoint.token}".encode())])
+    for command in (b"x", message.closed("CommandStatementUpdate", {1: b"delete from Patient"})):
+        descriptor = flight.FlightDescriptor.for_command(command)
+        writer, answer = client.do_put(descriptor, pa.schema([("a", pa.int64())]), options)
+        writer.done_writing()
+        with pytest.raises(flight.FlightServerError, match="only reads"):
+            answer.read() or writer.close()
+
+
 def test_a_client_of_plain_flight_asks_with_the_statement_as_command_or_path(endpoint: Endpoint) -> None:
     client = flight.connect(endpoint.uri)
     pair = client.authenticate_basic_token("ada", PASSWORD)
@@ -240,7 +347,7 @@ def _lines(endpoint: Endpoint) -> list[tuple[str, str]]:
 def test_an_answer_that_is_too_long_is_an_error_and_not_cut_silently(
     endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(served, "LIMITS", served.Limits(rows=5))
+    monkeypatch.setattr(endpoint.server, "limits", Limits(rows=5))
     assert len(endpoint.ask("select * from range(5)")) == 5
     with pytest.raises(dbapi.Error, match="narrow it"):
         endpoint.ask("select * from range(6)")

@@ -255,7 +255,7 @@ def test_a_file_of_the_sites_folder_is_kept_and_made_anew_when_it_changes(site: 
         lay("birthDate")
         writer.step()
         assert site.kept("mine") == [("k1", None)]
-        site.put(given(2, birthDate="1990"))
+        site.put(given(2, "B", birthDate="1990"))
         writer.step()
         assert site.kept("mine") == site.fresh("mine") == [("k1", None), ("k2", "1990")]
         (site.views / "mine.json").unlink()

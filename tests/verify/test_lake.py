@@ -44,3 +44,5 @@ def test_forty_statements_of_sql_show_nothing_of_others() -> None:
     found = by_name(rls.check(NO_SUITE, statements=40))
     assert (found["statements"].passed, found["statements"].failed, found["foreign"].value) == (40, 0, 0)
     assert (found["answered"].value or 0) >= 15
+    assert (found["flight"].passed, found["flight-foreign"].value) == (40, 0)
+    assert (found["flight-rows"].value or 0) > 0

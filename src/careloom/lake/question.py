@@ -62,10 +62,7 @@ def question(sql: str, known: Collection[str]) -> Question:
 
     Raises OutcomeError with place and cause: invalid, not-supported, not-found, too-long.
     """
-    if len(sql) > MOST_CHARACTERS:
-        raise OutcomeError(Issue("too-long", f"A statement may have {MOST_CHARACTERS} characters."))
-    if "\0" in sql:
-        raise OutcomeError(Issue("invalid", "The statement holds a NUL, which is no character of SQL."))
+    _refuse_text(sql)
     start = match.end() if (match := _EXPLAIN.match(sql)) else 0
     nodes = list(_nodes(_tree(sql, start)))
     offset = len(sql[:start].encode())
@@ -88,6 +85,43 @@ def question(sql: str, known: Collection[str]) -> Question:
             is_listing |= node.get("show_type") == "SHOW_SPECIAL"
     parameters = (str(node["identifier"]) for node in nodes if node.get("class") == "PARAMETER")
     return Question(sql, tuple(tables), tuple(dict.fromkeys(parameters)), is_listing)
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A value that a statement needs."""
+
+    name: str
+    """`a` of `$a`, the number of a `?`."""
+    type: str
+    """What the statement casts it to, in DuckDB's words; "" where it does not."""
+
+
+def parameters_of(sql: str) -> list[Parameter]:
+    """What must be given for a statement that is not judged yet: by number, or as they come. Raises OutcomeError.
+
+    >>> parameters_of("select ?::date, ?")
+    [Parameter(name='1', type='DATE'), Parameter(name='2', type='')]
+    """
+    _refuse_text(sql)
+    start = match.end() if (match := _EXPLAIN.match(sql)) else 0
+    found: dict[str, str] = {}
+    for node in _nodes(_tree(sql, start)):
+        child = node.get("child")
+        if node.get("class") == "CAST" and isinstance(child, dict) and child.get("class") == "PARAMETER":
+            kind = node.get("type_expr")
+            found[str(child["identifier"])] = str(kind["type_name"]).upper() if isinstance(kind, dict) else ""
+        elif node.get("class") == "PARAMETER":
+            found.setdefault(str(node["identifier"]), "")
+    names = sorted(found, key=int) if all(name.isdecimal() for name in found) else list(found)
+    return [Parameter(name, found[name]) for name in names]
+
+
+def _refuse_text(sql: str) -> None:
+    if len(sql) > MOST_CHARACTERS:
+        raise OutcomeError(Issue("too-long", f"A statement may have {MOST_CHARACTERS} characters."))
+    if "\0" in sql:
+        raise OutcomeError(Issue("invalid", "The statement holds a NUL, which is no character of SQL."))
 
 
 def placed(sql: str, position: int) -> str:

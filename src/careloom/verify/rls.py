@@ -2,7 +2,7 @@
 
 Room: verify. Each statement is asked twice: by a restricted user of a store with all patients, and by somebody who sees
 all of a store that holds nothing but the rows of that user. Both must be told the same, and no word that only the
-rows of others hold may come back.
+rows of others hold may come back. The same statements are asked once more over Arrow Flight, where the same must come.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -24,6 +24,7 @@ from careloom.store.actor import Actor
 from careloom.verify.figure import Figure
 from careloom.verify.lake_store import CLINIC, Shore, shore
 from careloom.verify.progress import progress
+from careloom.verify.rls_flight import asking
 from careloom.verify.rls_statement import Lot, Statement
 
 NAME = "rls"
@@ -56,6 +57,7 @@ def check(settings: Settings, *, statements: int = 1_000) -> list[Figure]:
     with progress(NAME, statements) as told, ExitStack() as stack:
         told("filling the stores", 0)
         whole = _filled(stack, resources)
+        over_flight = stack.enter_context(asking(whole, USERS, LIMITS))
         for at, user in enumerate(USERS):
             own = [one for one in resources if _is_own(user, one)]
             words = [word for one in resources if one not in own for word in _words(one)]
@@ -63,7 +65,10 @@ def check(settings: Settings, *, statements: int = 1_000) -> list[Figure]:
             lot = Lot(chance, words)
             for number in range(at, statements, len(USERS)):
                 told(user.id, number)
-                _try(whole, twin, user, lot.draw(), words, counts)
+                statement = lot.draw()
+                mine = _try(whole, twin, user, statement, words, counts)
+                there = over_flight(user.id, _sql(whole, statement))
+                _try_flight(there, mine, statement, words, counts)
     asked_for = counts["held"] + counts["leaked"] + counts["differed"]
     return [
         Figure(check=f"{NAME}.statements", passed=counts["held"], failed=asked_for - counts["held"]),
@@ -71,16 +76,20 @@ def check(settings: Settings, *, statements: int = 1_000) -> list[Figure]:
         Figure(check=f"{NAME}.differed", value=counts["differed"], unit="statements"),
         Figure(check=f"{NAME}.answered", value=counts["answered"], unit="statements"),
         Figure(check=f"{NAME}.rows", value=counts["rows"], unit="rows"),
+        Figure(
+            check=f"{NAME}.flight", passed=counts["flight held"], failed=statements - counts["flight held"]
+        ),
+        Figure(check=f"{NAME}.flight-foreign", value=counts["flight leaked"], unit="statements"),
+        Figure(check=f"{NAME}.flight-rows", value=counts["flight rows"], unit="rows"),
     ]
 
 
 def _try(
     whole: Shore, twin: Shore, user: Actor, statement: Statement, words: Sequence[str], counts: Counter[str]
-) -> None:
+) -> Told:
     mine, other = _told(whole, user, statement), _told(twin, ALL, statement)
     # What the asker wrote may be said back; what is left must be of nobody else.
-    text = repr(mine)
-    if any(word in text and word not in statement.sql for word in words):
+    if _is_foreign(mine, statement, words):
         counts["leaked"] += 1
     elif statement.is_exact and mine != other and "too-costly" not in {mine[0], other[0]}:
         # Whose time ran out on a busy machine was told nothing that could be compared.
@@ -90,14 +99,48 @@ def _try(
     if mine[0] == "rows":
         counts["answered"] += 1
         counts["rows"] += len(mine[1])
+    return mine
+
+
+def _try_flight(
+    there: Told, mine: Told, statement: Statement, words: Sequence[str], counts: Counter[str]
+) -> None:
+    """The same once more: what was answered in this process is answered there, row for row, and what was not is not."""
+    kind, told = there
+    found = (kind, _plain(told) if kind == "rows" else told)
+    if _is_foreign(found, statement, words):
+        counts["flight leaked"] += 1
+        return
+    is_alike = found == mine if kind == "rows" else mine[0] != "rows"
+    if is_alike or not statement.is_exact or "too-costly" in {kind, mine[0]}:
+        counts["flight held"] += 1
+    if kind == "rows":
+        counts["flight rows"] += len(told)
+
+
+def _is_foreign(told: Told, statement: Statement, words: Sequence[str]) -> bool:
+    text = repr(told)
+    return any(word in text and word not in statement.sql for word in words)
+
+
+def _plain(rows: Iterable[Any]) -> list[str]:
+    return sorted(_WRITTEN.sub("", repr(row)) for row in rows)
+
+
+def _sql(store: Shore, statement: Statement) -> str:
+    part = _part(store)
+    return statement.sql.replace("{file}", f"{{root}}/Patient/{part}").replace("{root}", str(store.root))
+
+
+def _part(store: Shore) -> str:
+    return Lake(store.root).sources("Patient").parts[0].name
 
 
 def _told(store: Shore, user: Actor, statement: Statement) -> Told:
-    part = Lake(store.root).sources("Patient").parts[0].name
-    sql = statement.sql.replace("{file}", f"{{root}}/Patient/{part}").replace("{root}", str(store.root))
+    part = _part(store)
     try:
-        with asked(store.database, store.root, user, sql, None, LIMITS) as rows:
-            return "rows", sorted(_WRITTEN.sub("", repr(row)) for row in rows.rows())
+        with asked(store.database, store.root, user, _sql(store, statement), None, LIMITS) as rows:
+            return "rows", _plain(rows.rows())
     except OutcomeError as error:
         return error.issues[0].code, str(error).replace(part, "{part}").replace(str(store.root), "{root}")[
             :60

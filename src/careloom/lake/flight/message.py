@@ -43,8 +43,16 @@ def opened(body: bytes) -> tuple[str, Fields] | None:
 
 def closed(name: str, told: Mapping[int, bytes]) -> bytes:
     """A message in an Any."""
-    inner = b"".join(_field(number, value) for number, value in told.items())
-    return _field(1, f"{_TYPE}{name}".encode()) + _field(2, inner)
+    return _field(1, f"{_TYPE}{name}".encode()) + _field(2, written(told))
+
+
+def written(told: Mapping[int, bytes]) -> bytes:
+    """A message by itself.
+
+    >>> fields(written({1: b"select 1"}))
+    {1: [b'select 1']}
+    """
+    return b"".join(_field(number, value) for number, value in told.items())
 
 
 def fields(body: bytes) -> dict[int, list[Value]]:

@@ -3,8 +3,8 @@
 Room: lake. May import: lake, store, pyarrow. https://arrow.apache.org/docs/format/FlightSql.html
 
 It only reads. Each statement goes through lake.sandbox as its asker: the same rows, limits and words as on /sql, and a
-line in the audit trail without the statement. Nothing is kept between calls: a ticket, and the handle of a prepared
-statement, is the statement itself, and who brings it is asked again who they are.
+line in the audit trail without the statement. A ticket, and the handle of a prepared statement, is the statement itself with
+the values that were bound to it (flight.handle), and who brings it is asked again who they are.
 
 Flight without SQL is answered too: the command, or the path, of a descriptor may be a statement as it is.
 """
@@ -16,7 +16,7 @@ Flight without SQL is answered too: the command, or the path, of a descriptor ma
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -27,10 +27,12 @@ import structlog
 from pyarrow import flight
 
 from careloom.fhir.outcome import Issue, OutcomeError
-from careloom.lake.flight import catalogue, message
+from careloom.lake.flight import catalogue, handle, message
 from careloom.lake.flight.door import NAME, Door, Handshake
+from careloom.lake.flight.handle import Bound, Handle
 from careloom.lake.flight.message import NotAMessage
 from careloom.lake.lake import Lake
+from careloom.lake.question import Parameter, parameters_of
 from careloom.lake.sandbox import Limits, Rows, asked
 from careloom.logs import place_of
 from careloom.store.actor import Actor, refuse_sql
@@ -40,8 +42,7 @@ from careloom.store.database import Database
 log = structlog.get_logger()
 
 LIMITS = Limits(rows=1_000_000, seconds=300.0)
-"""Of one statement; those of a file from /sql."""
-MORE = f"The answer has more than {LIMITS.rows:,} rows: narrow it."
+"""Those of a file from /sql."""
 _PEM_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----\s*", re.DOTALL)
 
 
@@ -61,6 +62,9 @@ class LakeServer(flight.FlightServerBase):
         self._database = database
         self._lake = at if isinstance(at, Lake) else Lake(at)
         self._clock = clock
+        self._bound = Bound()
+        self.limits = LIMITS
+        """Of one statement."""
         scheme = "grpc+tls" if tls_pem else "grpc"
         super().__init__(
             f"{scheme}://{host}:{port}",
@@ -75,9 +79,9 @@ class LakeServer(flight.FlightServerBase):
             actor = _actor(context)
             found = message.opened(descriptor.command) if descriptor.command else None
             if found is None or found[0] in {"CommandStatementQuery", "CommandPreparedStatementQuery"}:
-                sql = _plain(descriptor) if found is None else message.text(found[1], 1)
-                ticket = message.closed("TicketStatementQuery", {1: sql.encode()})
-                schema = self._schema(actor, sql)
+                one = Handle(_plain(descriptor)) if found is None else self._asked_for(actor, found[1])
+                ticket = message.closed("TicketStatementQuery", {1: one.written()})
+                schema = self._schema(actor, one.sql, _values(one))
             else:
                 refuse_sql(actor)
                 schema, ticket = catalogue.table(self._lake.anew(), *found).schema, descriptor.command
@@ -93,27 +97,39 @@ class LakeServer(flight.FlightServerBase):
             actor = _actor(context)
             found = message.opened(ticket.ticket)
             if found is None:
-                return self._rows(context, actor, ticket.ticket.decode())
+                return self._rows(context, actor, Handle(ticket.ticket.decode()))
             name, told = found
             if name in {"TicketStatementQuery", "CommandPreparedStatementQuery", "CommandStatementQuery"}:
-                return self._rows(context, actor, message.text(told, 1))
+                return self._rows(context, actor, self._asked_for(actor, told))
             refuse_sql(actor)
             return flight.RecordBatchStream(catalogue.table(self._lake.anew(), name, told))
 
     def do_action(self, context: Any, action: Any) -> Iterator[Any]:
-        """A prepared statement is made, or let go; nothing is kept of it."""
+        """A prepared statement is made, or let go."""
         with _told():
             actor = _actor(context)
             found = message.opened(action.body.to_pybytes())
             if action.type == "CreatePreparedStatement" and found is not None:
-                sql = message.text(found[1], 1)
-                columns = self._schema(actor, sql).serialize().to_pybytes()
-                nothing = pa.schema([]).serialize().to_pybytes()
-                told = {1: sql.encode(), 2: columns, 3: nothing}
+                told = self._prepared(actor, message.text(found[1], 1))
                 return iter([flight.Result(message.closed("ActionCreatePreparedStatementResult", told))])
-            if action.type == "ClosePreparedStatement":
+            if action.type == "ClosePreparedStatement" and found is not None:
+                self._bound.forget(actor.id, handle.read(_raw(found[1])))
                 return iter([])
             raise OutcomeError(Issue("not-supported", "This endpoint only reads: it has no such action."))
+
+    def do_put(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> None:
+        """Values are bound to a prepared statement; nothing else can be put here."""
+        with _told():
+            actor = _actor(context)
+            refuse_sql(actor)
+            found = message.opened(descriptor.command) if descriptor.command else None
+            if found is None or found[0] != "CommandPreparedStatementQuery":
+                raise OutcomeError(
+                    Issue("not-supported", "This endpoint only reads: nothing can be put here.")
+                )
+            batches = (chunk.data for chunk in reader if chunk.data is not None)
+            one = self._bound.bind(actor.id, handle.read(_raw(found[1])), batches)
+            writer.write(pa.py_buffer(message.written({1: one.written()})))
 
     def list_actions(self, context: Any) -> list[tuple[str, str]]:
         """What do_action knows."""
@@ -123,19 +139,44 @@ class LakeServer(flight.FlightServerBase):
             ("ClosePreparedStatement", "Let a prepared statement go."),
         ]
 
-    def _schema(self, actor: Actor, sql: str) -> pa.Schema:
-        with self._asked(actor, sql) as rows:
+    def _prepared(self, actor: Actor, sql: str) -> dict[int, bytes]:
+        """The handle, the columns of the answer, and those of the values that are needed."""
+        refuse_sql(actor)
+        needed = parameters_of(sql)
+        one = handle.new(sql) if needed else Handle(sql)
+        columns = self._columns(actor, sql, needed) if needed else self._schema(actor, sql)
+        told = (columns, handle.schema_of(needed))
+        return {1: one.written()} | {at: each.serialize().to_pybytes() for at, each in enumerate(told, 2)}
+
+    def _columns(self, actor: Actor, sql: str, needed: Sequence[Parameter]) -> pa.Schema:
+        """As far as they can be told before there are values: a function may take no null, or no text."""
+        failed: OutcomeError | None = None
+        for value in (None, "", 1):
+            try:
+                return self._schema(actor, sql, {one.name: value for one in needed})
+            except OutcomeError as error:
+                failed = failed or error
+        assert failed  # noqa: S101 - else one was returned
+        raise failed
+
+    def _asked_for(self, actor: Actor, told: message.Fields) -> Handle:
+        return self._bound.filled(actor.id, handle.read(_raw(told)))
+
+    def _schema(self, actor: Actor, sql: str, values: Mapping[str, Any] | None = None) -> pa.Schema:
+        with self._asked(actor, sql, values) as rows:
             return rows.schema
 
-    def _asked(self, actor: Actor, sql: str) -> AbstractContextManager[Rows]:
-        return asked(self._database, self._lake, actor, sql, None, LIMITS)
+    def _asked(
+        self, actor: Actor, sql: str, values: Mapping[str, Any] | None
+    ) -> AbstractContextManager[Rows]:
+        return asked(self._database, self._lake, actor, sql, values, self.limits)
 
-    def _rows(self, context: Any, actor: Actor, sql: str) -> Any:
+    def _rows(self, context: Any, actor: Actor, one: Handle) -> Any:
         with self._database.connection() as connection:
             address = str(context.peer()).removeprefix("ipv4:").rpartition(":")[0]
             record(connection, Access(self._clock(), actor.id, "operation", what="sql", address=address))
         with ExitStack() as stack:
-            rows = stack.enter_context(self._asked(actor, sql))
+            rows = stack.enter_context(self._asked(actor, one.sql, _values(one)))
             schema = rows.schema
             kept = stack.pop_all()
 
@@ -143,13 +184,27 @@ class LakeServer(flight.FlightServerBase):
             with kept, _told():
                 yield from rows.batches()
                 if rows.is_cut:
-                    raise OutcomeError(Issue("too-costly", MORE))
+                    raise OutcomeError(
+                        Issue("too-costly", f"The answer has more than {self.limits.rows:,} rows: narrow it.")
+                    )
 
         return flight.GeneratorStream(schema, batches())
 
 
 def _actor(context: Any) -> Actor:
     return context.get_middleware(NAME).actor
+
+
+def _raw(told: message.Fields) -> bytes:
+    """The statement, or the handle of one: the first field."""
+    found = told.get(1, [b""])[-1]
+    if not isinstance(found, bytes):
+        raise NotAMessage
+    return found
+
+
+def _values(one: Handle) -> Mapping[str, Any] | None:
+    return one.given(parameters_of(one.sql)) if one.number else None
 
 
 def _plain(descriptor: Any) -> str:
