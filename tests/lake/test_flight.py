@@ -199,6 +199,12 @@ def test_a_prepared_statement_is_answered(endpoint: Endpoint) -> None:
         assert cursor.fetchall() == [(12,)]
 
 
+def test_columns_may_be_called_the_same(endpoint: Endpoint) -> None:
+    sql = "select p.id, o.id, p.id from Patient p join Observation o on o.subject.reference = 'Patient/' || p.id"
+    assert endpoint.names(sql) == ["id", "id", "id"]
+    assert endpoint.ask(f"{sql} order by 1 limit 1") == [("p0", "o0", "p0")]
+
+
 NAMED = pa.record_batch({"a": ["x'; drop table Patient"], "b": pa.array([None], pa.utf8())})
 
 

@@ -75,8 +75,8 @@ class Rows:
 
     @property
     def schema(self) -> pa.Schema:
-        """The columns as Arrow has them, for an answer without a row."""
-        return self._relation.limit(0).to_arrow_table().schema
+        """The columns as Arrow has them, for an answer without a row. Several may be called the same: a table would rename them."""
+        return self._relation.limit(0).to_arrow_reader(1).schema
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Some rows at a time; none is kept. Raises OutcomeError."""
