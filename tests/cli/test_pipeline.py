@@ -84,6 +84,17 @@ def test_a_file_that_is_no_view_keeps_none_from_being_made_and_a_gate_names_it(s
     assert "odd.json" in told["gates"][-1]["told"]
 
 
+def test_the_cdm_that_is_built_by_hand_stands_on_the_board(site: Site) -> None:
+    site.say("a", "b")
+    site.run("run", "lake", "--json")
+    for wanted in ("Built", "Nothing had changed"):
+        told = CliRunner().invoke(careloom, ["lake", "omop", "build"])
+        assert f"{wanted}: " in told.stdout
+        assert "OMOP quality checks" in told.stdout
+    runs = CliRunner().invoke(careloom, ["pipeline", "history", "omop"]).stdout.splitlines()
+    assert [json.loads(line)["askedBy"] for line in runs] == ["command", "command"]
+
+
 def test_views_and_marts_are_files_that_are_made_once(site: Site) -> None:
     site.say("a", "b")
     site.run("run", "lake", "--json")

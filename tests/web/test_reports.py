@@ -12,6 +12,8 @@ import httpx
 import pytest
 from tests.web.test_sql import lake  # noqa: F401 - a fixture
 
+from careloom.store.accounts import create_token
+
 Enter = Callable[[str], httpx.Client]
 
 
@@ -142,3 +144,83 @@ def test_a_statement_holds_no_thread_of_the_server_is_limited_for_a_user_and_sto
         time.sleep(0.2)
     assert answer.json()["rows"] == [[42]]
     assert time.monotonic() - max(gone) < 20
+
+
+def program(lake: Any, role: str) -> httpx.Client:  # noqa: F811
+    with lake.database.connection() as connection:
+        token = create_token(connection, f"bi-{role}", [role])
+    headers = {"authorization": f"Bearer {token}", "accept": "application/json"}
+    return httpx.Client(base_url=lake.url, headers=headers, timeout=60)
+
+
+def test_a_program_saves_runs_changes_and_removes_a_report_with_its_token(lake: Any) -> None:  # noqa: F811
+    sql = "select id, birthDate from Patient where birthDate > $after order by id"
+    body = {
+        "name": "Born",
+        "sql": sql,
+        "parameters": [{"name": "after", "default": "1905"}],
+        "sharedWith": ["physician"],
+    }
+    with (
+        program(lake, "integration") as client,
+        program(lake, "physician") as other,
+        program(lake, "nurse") as nurse,
+    ):
+        made = client.post("/reports", json=body)
+        assert (made.status_code, made.json()["parameters"][0]["default"]) == (201, "1905"), made.text
+        path = made.headers["location"]
+        assert client.get("/reports").json()["reports"][0]["id"] == made.json()["id"]
+        told = client.post(path, json={"parameters": {"after": 1915}}).json()
+        assert (told["rows"], told["isCut"]) == ([["p2", "1920"]], False)
+        rows = other.post(path, json={"format": "csv"})
+        assert rows.text == "id,birthDate\r\np1,1910\r\np2,1920\r\n"
+        # Of what others asked the history tells the owner alone.
+        assert [len(one.get(path).json()["runs"]) for one in (client, other)] == [2, 1]
+        for answer, status, words in (
+            (
+                client.post("/reports", json={"name": "x", "sql": "select 1\nfrm Patient x"}),
+                400,
+                "line 2, column 5",
+            ),
+            (client.post("/reports", json={"name": "x"}), 400, "sql"),
+            (client.post("/reports", json=body | {"parameters": [{"name": "no"}]}), 400, "has no $no"),
+            (client.post("/reports", json=body | {"odd": 1}), 400, "odd"),
+            (
+                client.post("/reports", content="{", headers={"content-type": "application/json"}),
+                400,
+                "not what",
+            ),
+            (client.post(path, json={"parameters": {"before": "1"}}), 400, "has no $before"),
+            (client.post(path, json={"format": "pdf"}), 400, "xlsx"),
+            (other.post(f"{path}/edit", json=body), 403, "Only who saved"),
+            (other.post(f"{path}/remove", json={}), 403, "Only who saved"),
+            (client.post(f"{path}/schedule", json={"schedule": {"period": "daily"}}), 403, "as an account"),
+            (client.get("/reports/none"), 404, "no such report"),
+        ):
+            assert (answer.status_code, words in answer.text) == (status, True), answer.text
+            assert answer.json()["resourceType"] == "OperationOutcome"
+        changed = client.post(
+            f"{path}/edit", json=body | {"sharedWith": [], "sql": "select 1 as one", "parameters": []}
+        )
+        assert (changed.status_code, other.get(path).status_code) == (200, 404)
+        assert client.post(path, json={}).json()["rows"] == [[1]]
+        for answer in (nurse.get("/reports"), nurse.post("/reports", json=body), nurse.post(path, json={})):
+            assert answer.status_code == 403
+        stranger = httpx.post(f"{lake.url}{path}", json={}, headers={"authorization": "Bearer clm_forged"})
+        assert stranger.status_code == 401
+        assert (client.post(f"{path}/remove", json={}).status_code, client.get(path).status_code) == (
+            204,
+            404,
+        )
+
+
+def test_a_session_speaks_json_with_the_proof_of_its_page(lake: Any, signed_in: Enter) -> None:  # noqa: F811
+    client = signed_in("physician")
+    body = {"name": "One", "sql": "select 1 as one"}
+    assert client.post("/reports", json=body).status_code == 403
+    proof = {"x-csrf": csrf(client)}
+    path = client.post("/reports", json=body, headers=proof).headers["location"]
+    due = {"schedule": {"period": "weekly", "weekday": 4, "at": "06:30"}, "keepDays": 7}
+    told = client.post(f"{path}/schedule", json=due, headers=proof).json()
+    assert (told["schedule"]["weekday"], told["keepDays"], told["nextDue"] is None) == (4, 7, False)
+    assert client.post(f"{path}/schedule", json={}, headers=proof).json()["nextDue"] is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import time
+import zipfile
 from collections.abc import Callable
 from typing import Any
 
@@ -38,7 +39,7 @@ def posted(client: httpx.Client, **told: Any) -> httpx.Response:
     return client.post("/sql", json=told, headers={"X-CSRF": found[1]})
 
 
-def test_the_api_answers_in_three_forms_and_names_what_is_wrong(lake: Any, signed_in: Enter) -> None:
+def test_the_api_answers_in_four_forms_and_names_what_is_wrong(lake: Any, signed_in: Enter) -> None:
     client = signed_in("physician")
     sql = "select id, birthDate from Patient where birthDate > $after order by id"
     told = posted(client, sql=sql, parameters={"after": "1905"}).json()
@@ -57,6 +58,10 @@ def test_the_api_answers_in_three_forms_and_names_what_is_wrong(lake: Any, signe
         client, sql="select i, repeat('x', 50) as t from range(7000) r(i)", format="parquet"
     ).content
     assert pq.read_table(io.BytesIO(many))["i"].to_pylist() == list(range(7000))
+    book = posted(client, sql=sql, parameters={"after": "1905"}, format="xlsx")
+    assert "spreadsheetml" in book.headers["content-type"]
+    assert 'careloom.xlsx"' in book.headers["content-disposition"]
+    assert zipfile.ZipFile(io.BytesIO(book.content)).testzip() is None
     wrong = posted(client, sql="select nothing from Patient")
     assert (wrong.status_code, wrong.json()["resourceType"]) == (400, "OperationOutcome")
     assert "line 1, column 8" in wrong.json()["issue"][0]["diagnostics"]

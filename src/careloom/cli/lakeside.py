@@ -191,7 +191,11 @@ def asof(when: str, sql: str, **options: Any) -> None:
 @lake.command()
 @click.argument("statement")
 @click.option(
-    "--format", "form", type=click.Choice(["csv", "json", "parquet"]), default="csv", show_default=True
+    "--format",
+    "form",
+    type=click.Choice(["csv", "json", "parquet", "xlsx"]),
+    default="csv",
+    show_default=True,
 )
 @click.option("-p", "given", multiple=True, metavar="NAME=VALUE", help="The value of $NAME; it is a text.")
 @shared.home
@@ -206,6 +210,7 @@ def sql(statement: str, form: Form, given: tuple[str, ...], **options: Any) -> N
     from careloom.lake.delivery import delivered
     from careloom.lake.lake import Lake
     from careloom.lake.sandbox import Limits, asked
+    from careloom.lake.session import SCRATCH
 
     settings = settings_of(options)
     values = {name: value for name, _, value in (one.partition("=") for one in given)}
@@ -216,7 +221,7 @@ def sql(statement: str, form: Form, given: tuple[str, ...], **options: Any) -> N
             database, Lake(lake_root(settings), views_root(settings)), STATION, statement, values, limits
         ) as rows,
     ):
-        for piece in delivered(rows, form):
+        for piece in delivered(rows, form, lake_root(settings) / SCRATCH):
             sys.stdout.buffer.write(piece)
 
 

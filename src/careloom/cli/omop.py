@@ -39,28 +39,22 @@ def omop() -> None:
 @click.option("--vocabulary", "omop_vocabulary", help="Folder of an unpacked download from Athena.")
 @shared.home
 def build(*, is_fresh: bool, **options: Any) -> None:
-    """Bring the CDM up to the lake; nothing is done where nothing changed.
+    """Bring the CDM up to the lake, and check its quality; nothing is built where nothing changed.
+
+    It is the step `omop` of `careloom pipeline run`, and is recorded as such; exit status 1 if its gate does not hold.
 
     \b
     careloom lake omop build
     careloom lake omop build --vocabulary ~/athena
     duckdb ~/.local/share/careloom/lake/omop.duckdb 'select count(*) from person'
     """
-    from careloom.lake.lake import Lake
-    from careloom.lake.omop.build import FILE
-    from careloom.lake.omop.build import build as built
+    from careloom.cli.pipeline import ran_step
+    from careloom.lake.omop.build import FILE, report
 
     settings = settings_of(options)
-    root = lake_root(settings)
-    folder = Path(settings.omop_vocabulary).expanduser() if settings.omop_vocabulary else None
-    with bar("Building the CDM") as moved:
-        made = built(
-            Lake(root),
-            root / FILE,
-            folder,
-            told=lambda _name, done, total: moved(done, total),
-            is_fresh=is_fresh,
-        )
+    file = lake_root(settings) / FILE
+    run, step = ran_step(settings, "omop", {"is_backfill": is_fresh})
+    made = report(file)
     table = Table("table", *(Column(name, justify="right") for name in ("rows", "mapped", "%")))
     mapped = {each.table: each.mapped for each in made.coverage}
     for name, rows in made.rows.items():
@@ -75,11 +69,15 @@ def build(*, is_fresh: bool, **options: Any) -> None:
         click.echo(f"left out of {name}: {rows:,} with {reason}")
     for concept, what in made.unknown:
         click.echo(f"the vocabulary: concept {concept.concept_id} ({concept.name}, {concept.use}) {what}")
-    if folder is None:
+    if not settings.omop_vocabulary:
         click.echo(
             "No vocabulary: concepts are 0, the codes are in the source values (setting omop_vocabulary)."
         )
-    click.echo(f"{'Built' if made.is_new else 'Nothing had changed'}: {root / FILE}")
+    for gate in run.gates:
+        click.echo(f"{'holds' if gate.is_held else 'DOES NOT HOLD':14} {gate.name}: {gate.told}")
+    click.echo(f"{'Built' if step.is_new else 'Nothing had changed'}: {file}")
+    if run.outcome != "done":
+        sys.exit(FOUND)
 
 
 @omop.command()

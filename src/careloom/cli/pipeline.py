@@ -90,16 +90,9 @@ def run(
 def ran(settings: Settings, step: str, more: dict[str, Any], *, is_json: bool) -> Made:
     """Run a step and tell how it went; leaves the program where it was not done. `more`: of flow.steps.work.Work."""
     from careloom.flow.pipeline import BUSY as BUSY_CODES
-    from careloom.flow.pipeline import run as run_step
-    from careloom.flow.steps.work import Work
-
-    def clock() -> datetime:
-        return datetime.now(UTC)
 
     try:
-        with database_served(settings) as database, bar(f"Running {step}") as moved:
-            work = Work(database=database, settings=settings, now=clock(), told=moved, **more)
-            found, made = run_step(work, step, "command", clock)
+        found, made = ran_step(settings, step, more)
     except OutcomeError as error:
         is_busy = any(issue.code in BUSY_CODES for issue in error.issues)
         if not is_json:
@@ -118,6 +111,19 @@ def ran(settings: Settings, step: str, more: dict[str, Any], *, is_json: bool) -
     if found.outcome != "done":
         sys.exit(FAILED)
     return made
+
+
+def ran_step(settings: Settings, step: str, more: dict[str, Any]) -> tuple[Run, Made]:
+    """Run a step in the name of the command, recorded. Raises OutcomeError. `more`: of flow.steps.work.Work."""
+    from careloom.flow.pipeline import run as run_step
+    from careloom.flow.steps.work import Work
+
+    def clock() -> datetime:
+        return datetime.now(UTC)
+
+    with database_served(settings) as database, bar(f"Running {step}") as moved:
+        work = Work(database=database, settings=settings, now=clock(), told=moved, **more)
+        return run_step(work, step, "command", clock)
 
 
 @pipeline.command()

@@ -56,7 +56,11 @@ def list_(**options: Any) -> None:
 @report.command()
 @click.argument("id_", metavar="ID")
 @click.option(
-    "--format", "form", type=click.Choice(["csv", "json", "parquet"]), default="csv", show_default=True
+    "--format",
+    "form",
+    type=click.Choice(["csv", "json", "parquet", "xlsx"]),
+    default="csv",
+    show_default=True,
 )
 @click.option("-p", "given", multiple=True, metavar="NAME=VALUE", help="The value of a parameter.")
 @shared.home

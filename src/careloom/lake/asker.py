@@ -28,6 +28,7 @@ from careloom.lake.listing import listing
 from careloom.lake.offer import offered_to
 from careloom.lake.question import question
 from careloom.lake.sandbox import Alarm, Limits, alarmed, asked
+from careloom.lake.session import SCRATCH
 from careloom.logs import configure, place_of
 from careloom.store.actor import refuse_sql
 from careloom.store.database import Database
@@ -180,7 +181,7 @@ def _tell(rows: Answer, request: Request, say: Told) -> None:
                 ),
             )
     else:
-        for piece in delivered(rows, request.form):
+        for piece in delivered(rows, request.form, Path(request.root) / SCRATCH):
             say(asking.BODY, piece)
     say(asking.END, msgspec.json.encode({"count": rows.count, "isCut": rows.is_cut}))
 

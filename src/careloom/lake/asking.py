@@ -21,7 +21,7 @@ from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.store.actor import Actor
 
 Work = Literal["tables", "rows", "check", "kept"]
-Form = Literal["page", "json", "csv", "parquet"]
+Form = Literal["page", "json", "csv", "parquet", "xlsx"]
 READY, HEAD, BODY, END, WRONG = b"R", b"H", b"B", b"E", b"X"
 LENGTH = 4
 COMMAND = (sys.executable, "-m", "careloom.lake.asker")

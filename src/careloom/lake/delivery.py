@@ -1,4 +1,4 @@
-"""lake.delivery: the rows of a statement as bytes, some at a time: JSON, CSV or Parquet.
+"""lake.delivery: the rows of a statement as bytes, some at a time: JSON, CSV, Parquet or a workbook.
 
 Room: lake. May import: pyarrow.
 """
@@ -12,6 +12,7 @@ import csv
 import io
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -36,16 +37,21 @@ class Answer(Protocol):
         ...
 
 
-Form = Literal["json", "csv", "parquet"]
+Form = Literal["json", "csv", "parquet", "xlsx"]
 MEDIA: dict[Form, str] = {
     "json": "application/json",
     "csv": "text/csv; charset=utf-8",
     "parquet": "application/vnd.apache.parquet",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 
 
-def delivered(rows: Answer, form: Form) -> Iterator[bytes]:
-    """The answer, piece by piece. Raises OutcomeError if a row cannot be made."""
+def delivered(rows: Answer, form: Form, scratch: Path) -> Iterator[bytes]:
+    """The answer, piece by piece; `scratch`: where a workbook is written. Raises OutcomeError if a row cannot be made."""
+    if form == "xlsx":
+        from careloom.lake.sheet import workbook  # 0.1 s, which few need
+
+        return workbook(rows, scratch)
     return _FORMS[form](rows)
 
 
@@ -142,7 +148,7 @@ def _parquet(rows: Answer) -> Iterator[bytes]:
     yield sink.taken()
 
 
-_FORMS: dict[Form, Callable[[Answer], Iterator[bytes]]] = {"json": _json, "csv": _csv, "parquet": _parquet}
+_FORMS: dict[str, Callable[[Answer], Iterator[bytes]]] = {"json": _json, "csv": _csv, "parquet": _parquet}
 
 
 def _tuples(batch: pa.RecordBatch) -> Iterable[tuple[Any, ...]]:

@@ -25,6 +25,7 @@ from careloom.lake.omop.ddl import create
 from careloom.lake.omop.facts import HERE, tables
 from careloom.lake.omop.vocabulary import fingerprint, load_vocabulary
 from careloom.lake.reading import literal
+from careloom.lake.session import opened
 from careloom.store.actor import STATION, Actor
 
 FILE = "omop.duckdb"
@@ -103,6 +104,13 @@ def build(
                 _made(duck, vocabulary, told)
                 duck.execute("create or replace table cdm.careloom.built as select ? as state", [state])
         return _report(duck, is_new=is_new)
+
+
+def report(file: Path) -> Built:
+    """What the last build made. Raises OutcomeError(not-found, lock-error)."""
+    with opened(None, threads=1) as duck:
+        attach(duck, file, is_read_only=True)
+        return _report(duck, is_new=False)
 
 
 def attach(

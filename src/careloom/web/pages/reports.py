@@ -1,6 +1,7 @@
 """web.pages.reports: saved statements: opened by an address that holds no value, run with a form, kept and shown.
 
-Room: web. Who runs a report sees what they may see, whoever saved it. What a schedule kept is shown to its owner.
+Room: web. Who runs a report sees what they may see, whoever saved it. What a schedule kept is shown to its owner. Programs
+speak to the same addresses in JSON (web.pages.reports_api).
 """
 
 from __future__ import annotations
@@ -33,8 +34,9 @@ from careloom.store.reports import SHARABLE
 from careloom.web.asked import Asked, Told
 from careloom.web.call import Call
 from careloom.web.errors import noted, status_of
+from careloom.web.pages import reports_api as api
 from careloom.web.pages.sql import MOST, NONE, SHOWN, answered, form_of, given_in, limits_of, request_for
-from careloom.web.road import Road, deed, page
+from careloom.web.road import Handler, Road, deed, page
 from careloom.web.wording import moment
 
 
@@ -327,15 +329,20 @@ def _file_name(found: Report) -> str:
     )
 
 
+def _either(of_people: Handler, of_programs: Handler) -> Handler:
+    """A page and its forms, or the same in JSON."""
+    return lambda call: (of_programs if api.speaks_json(call) else of_people)(call)
+
+
 ROADS: tuple[Road, ...] = (
-    page("/reports", "sql", index),
-    deed("/reports", "sql", save),
+    page("/reports", "sql", _either(index, api.index)),
+    deed("/reports", "sql", _either(save, api.save)),
     deed("/reports/draft", "sql", draft),
-    page("/reports/{id}", "sql", show),
-    deed("/reports/{id}", "sql", run),
+    page("/reports/{id}", "sql", _either(show, api.show)),
+    deed("/reports/{id}", "sql", _either(run, api.run)),
     page("/reports/{id}/edit", "sql", edit),
-    deed("/reports/{id}/edit", "sql", save),
-    deed("/reports/{id}/schedule", "sql", schedule),
-    deed("/reports/{id}/remove", "sql", remove),
+    deed("/reports/{id}/edit", "sql", _either(save, api.save)),
+    deed("/reports/{id}/schedule", "sql", _either(schedule, api.schedule)),
+    deed("/reports/{id}/remove", "sql", _either(remove, api.remove)),
     page("/reports/{id}/runs/{run}", "sql", kept),
 )

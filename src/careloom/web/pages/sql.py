@@ -1,6 +1,6 @@
 """web.pages.sql: the workbench: a statement of SQL on the lake, asked and shown; and the same as an API.
 
-Room: web. One address: a form is answered with a page (or a file), JSON with the rows as JSON, CSV or Parquet. The
+Room: web. One address: a form is answered with a page (or a file), JSON with the rows as JSON, CSV, Parquet or a workbook. The
 statement travels in the body, for it may hold values. It runs in a process of its own (web.asked); who sees which row:
 lake.sandbox.
 """
@@ -24,7 +24,7 @@ from careloom.web.call import Call
 from careloom.web.errors import noted, outcome, status_of, title_of
 from careloom.web.road import Road, deed, page
 
-FORMS = ("json", "csv", "parquet")
+FORMS = ("json", "csv", "parquet", "xlsx")
 _LARGE = 2**63
 SHOWN = 1_000
 """Rows of a page; a file may have MOST."""
@@ -123,7 +123,7 @@ def _of_form(call: Call) -> Wanted:
 def form_of(text: object) -> Form:
     """The form of a file. Raises OutcomeError(value) for what is none."""
     if text not in FORMS:
-        raise OutcomeError(Issue("value", "format is json, csv or parquet.", "format"))
+        raise OutcomeError(Issue("value", "format is json, csv, parquet or xlsx.", "format"))
     return text  # pyright: ignore[reportReturnType] - it is one of them
 
 
