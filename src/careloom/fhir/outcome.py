@@ -120,8 +120,9 @@ def refuse_nul(*texts: str) -> None:
 
     >>> refuse_nul("a", "b")
     """
-    if any(NUL in text for text in texts):
-        raise OutcomeError(Issue("value", "The character U+0000 stands in no text of FHIR."))
+    for text in texts:
+        if NUL in text:
+            raise OutcomeError(Issue("value", "The character U+0000 stands in no text of FHIR."))
 
 
 def status_of(issues: Sequence[Issue]) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from careloom.fhir.catalogue import R4_ALONE, Catalogue, known
 from careloom.fhir.clause import (
@@ -75,6 +76,9 @@ class Query:
 Pairs = Sequence[tuple[str, str]]
 """Names and texts of parameters, decoded."""
 
+Rest = dict[str, Any]
+"""What of a Query is no criterion, by the names of its fields."""
+
 
 def parse(
     rtype: str, pairs: Pairs, *, strict: bool, base: str = "", within: tuple[str, str] | None = None
@@ -96,25 +100,36 @@ def parse(
             return parse(types[0], _without_type(pairs), strict=strict, base=base, within=within)
         if types:
             return _of_types(types, _without_type(pairs), strict=strict, base=base, within=within)
-    criteria = () if within is None else (in_compartment(rtype, *within),)
-    query = Query(rtype, criteria, catalogue=known())
+    criteria: list[Clause] = [] if within is None else [in_compartment(rtype, *within)]
+    ignored: list[str] = []
+    building: list[str] = []
+    rest: Rest = {}
     parameters(rtype)
     for name, text in pairs:
         bare = name.partition(":")[0]
+        control = _CONTROLS.get(bare)
         if bare == "_query":
             raise OutcomeError(Issue("not-supported", "No named query (_query) is known here.", "_query"))
-        if not text or not (bare in _CONTROLS or bare == "_filter" or is_known(rtype, name)):
+        if not text or not (control or bare == "_filter" or is_known(rtype, name)):
             if strict:
                 raise unknown(rtype, name, is_empty=not text)
-            waits = (name,) if is_building(rtype, name) else ()
-            query = replace(query, ignored=(*query.ignored, name), building=(*query.building, *waits))
-        elif bare in _CONTROLS:
-            query = _CONTROLS[bare](query, name, text)
+            ignored.append(name)
+            if is_building(rtype, name):
+                building.append(name)
+        elif control is not None:
+            control(rest, rtype, name, text)
         elif bare == "_filter":
-            query = replace(query, criteria=(*query.criteria, filter_of(rtype, text, base)))
+            criteria.append(filter_of(rtype, text, base))
         else:
-            query = replace(query, criteria=(*query.criteria, clause_of(rtype, name, text, base)))
-    return query
+            criteria.append(clause_of(rtype, name, text, base))
+    return Query(
+        rtype,
+        tuple(criteria),
+        ignored=tuple(ignored),
+        building=tuple(building),
+        catalogue=known(),
+        **rest,
+    )
 
 
 def _types(pairs: Pairs, within: tuple[str, str] | None) -> list[str]:
@@ -158,35 +173,34 @@ def _of_types(
     return replace(whole, parts=tuple(queries))
 
 
-def _count(query: Query, name: str, text: str) -> Query:
+def _count(rest: Rest, _rtype: str, name: str, text: str) -> None:
     if not (text.isascii() and text.isdigit()) or len(text) > 9:  # noqa: PLR2004 fits any integer type
         raise refused(name, "it takes a whole number of 0 or more.")
-    return replace(query, count=int(text))
+    rest["count"] = int(text)
 
 
-def _sort(query: Query, name: str, text: str) -> Query:
+def _sort(rest: Rest, rtype: str, name: str, text: str) -> None:
     keys: list[Sort] = []
     for key in text.split(","):
         code = key.removeprefix("-")
-        parameter = parameters(query.rtype).get(code)
-        if parameter is None and is_building(query.rtype, code):
-            raise unknown(query.rtype, code)
+        parameter = parameters(rtype).get(code)
+        if parameter is None and is_building(rtype, code):
+            raise unknown(rtype, code)
         if parameter is None or not parameter.is_indexed:
-            raise refused(name, f"{query.rtype} cannot be sorted by {code[:MAX_NAME]}.")
+            raise refused(name, f"{rtype} cannot be sorted by {code[:MAX_NAME]}.")
         keys.append(Sort(parameter, is_descending=key.startswith("-")))
-    return replace(query, sort=(*query.sort, *keys))
+    rest["sort"] = (*rest.get("sort", ()), *keys)
 
 
-def _include(query: Query, name: str, text: str) -> Query:
+def _include(rest: Rest, rtype: str, name: str, text: str) -> None:
     iterate = name.partition(":")[2]
     if iterate not in {"", "iterate", "recurse"}:
         raise OutcomeError(
             Issue("not-supported", f"{name[:MAX_NAME]} is no modifier of R4.", name[:MAX_NAME])
         )
-    found = Include(*_included(query.rtype, name, text), iterate=bool(iterate))
-    if name.startswith("_rev"):
-        return replace(query, revincludes=(*query.revincludes, found))
-    return replace(query, includes=(*query.includes, found))
+    found = Include(*_included(rtype, name, text), iterate=bool(iterate))
+    field = "revincludes" if name.startswith("_rev") else "includes"
+    rest[field] = (*rest.get(field, ()), found)
 
 
 def _included(rtype: str, name: str, text: str) -> tuple[str, SearchParameter | None, str]:
@@ -206,32 +220,31 @@ def _included(rtype: str, name: str, text: str) -> tuple[str, SearchParameter | 
     return source, parameter, target
 
 
-def _elements(query: Query, _name: str, text: str) -> Query:
-    return replace(query, elements=tuple(name for name in text.split(",") if name))
+def _elements(rest: Rest, _rtype: str, _name: str, text: str) -> None:
+    rest["elements"] = tuple(name for name in text.split(",") if name)
 
 
-def _summary(query: Query, name: str, text: str) -> Query:
+def _summary(rest: Rest, _rtype: str, name: str, text: str) -> None:
     if text not in {"true", "text", "data", "count", "false"}:
         raise refused(name, "it takes true, text, data, count or false.")
-    return replace(query, summary=text)
+    rest["summary"] = text
 
 
-def _total(query: Query, name: str, text: str) -> Query:
+def _total(rest: Rest, _rtype: str, name: str, text: str) -> None:
     if text not in {"none", "estimate", "accurate"}:
         raise refused(name, "it takes none, estimate or accurate.")
-    return replace(query, total=text)
+    rest["total"] = text
 
 
-def _cursor(query: Query, _name: str, text: str) -> Query:
-    return replace(query, cursor=text)
+def _cursor(rest: Rest, _rtype: str, _name: str, text: str) -> None:
+    rest["cursor"] = text
 
 
-def _form(query: Query, _name: str, _text: str) -> Query:
+def _form(_rest: Rest, _rtype: str, _name: str, _text: str) -> None:
     """The form of the answer, _format and _pretty, is the matter of who speaks HTTP."""
-    return query
 
 
-_CONTROLS: dict[str, Callable[[Query, str, str], Query]] = {
+_CONTROLS: dict[str, Callable[[Rest, str, str, str], None]] = {
     "_count": _count,
     "_sort": _sort,
     "_include": _include,

@@ -160,6 +160,8 @@ def split(text: str, separator: str) -> list[str]:
     >>> split(r"a\,b,c", ",")
     ['a\\,b', 'c']
     """
+    if "\\" not in text:
+        return text.split(separator)
     parts, is_escaped = [""], False
     for character in text:
         if character == separator and not is_escaped:
@@ -176,7 +178,7 @@ def unescaped(text: str) -> str:
     >>> unescaped(r"a\,b")
     'a,b'
     """
-    return re.sub(r"\\([,|$\\])", r"\1", text)
+    return re.sub(r"\\([,|$\\])", r"\1", text) if "\\" in text else text
 
 
 def refused(name: str, reason: str) -> OutcomeError:

@@ -18,6 +18,7 @@ from careloom.fhir.resource import Resource, dumps
 
 _elements = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _META = b'"meta":{'
+_WIDTH = len(_META)
 
 
 def kept_of_bytes(raw: bytes) -> bytes:
@@ -61,11 +62,13 @@ def spliced(kept: bytes, rtype: str, id_: str, version: int, last_updated: datet
     >>> spliced(b'"x":1.50}', "Basic", "7", 2, datetime(2026, 1, 2, tzinfo=UTC))
     b'{"resourceType":"Basic","id":"7","meta":{"versionId":"2","lastUpdated":"2026-01-02T00:00:00.000Z"},"x":1.50}'
     """
-    meta = f'{rtype}","id":"{id_}","meta":{{"versionId":"{version}","lastUpdated":"{_instant(last_updated)}"'
-    if kept.startswith(_META):
-        return b'{"resourceType":"%b,%b' % (meta.encode(), kept[len(_META) :])
-    rest = kept if kept == b"}" else b"," + kept
-    return b'{"resourceType":"%b}%b' % (meta.encode(), rest)
+    head = (
+        f'{{"resourceType":"{rtype}","id":"{id_}","meta":{{"versionId":"{version}",'
+        f'"lastUpdated":"{_instant(last_updated)}"'
+    ).encode()
+    if kept[:_WIDTH] == _META:
+        return head + b"," + kept[_WIDTH:]
+    return head + (b"}}" if kept == b"}" else b"}," + kept)
 
 
 # The rows of a page often share their time, and writing a time is the dearest part of a splice.

@@ -41,6 +41,7 @@ def number_of(method: Method, *, is_created: bool) -> int:
 
 def deed(number: int, *, version: int, is_deleted: bool) -> Deed:
     """The deed of a number. A version of before deeds were kept has 0: it is told by what can be seen of it."""
-    if number in _BY_NUMBER:
-        return _BY_NUMBER[number]
+    found = _BY_NUMBER.get(number)
+    if found is not None:
+        return found
     return DELETE if is_deleted else CREATE if version == 1 else UPDATE

@@ -66,9 +66,9 @@ class Batch(NamedTuple):
 
 
 NEXT = f"""
-(select {FIELDS} from res r where {{where}} and {{current}} order by r.tx, r.rid limit %s)
+(select {FIELDS}, r.tx from res r where {{where}} and {{current}} order by r.tx, r.rid limit %s)
 union all
-(select {FIELDS} from hist r where {{where}} and {{older}} order by r.tx, r.rid limit %s)
+(select {FIELDS}, r.tx from hist r where {{where}} and {{older}} order by r.tx, r.rid limit %s)
 order by tx, rid limit %s"""
 # The second comparison restates the first for the index on tx alone.
 BEHIND = "(r.tx, r.rid) > (%s, %s) and r.tx >= %s and r.tx < %s"
@@ -97,14 +97,14 @@ def batch(connection: Connection, after: Cursor, limit: int = 500, interest: Int
     """As `changes`, with the cursor from which to go on, which moves even when nothing that is asked for came."""
     rows, cursor = _rows(connection, after, limit, interest)
     found = zip(stored_of(connection, rows), rows, strict=True)
-    return Batch([_change(stored, Cursor(row[12], row[0])) for stored, row in found], cursor)
+    return Batch([_change(stored, Cursor(row[-1], row[0])) for stored, row in found], cursor)
 
 
 def stretch(connection: Connection, after: Cursor, limit: int = 500) -> Stretch:
     """As `batch`, of all types, for who takes bodies as they are; one that cannot be restored is empty."""
     rows, cursor = _rows(connection, after, limit, None)
     found = zip(stored_one_by_one(connection, rows), rows, strict=True)
-    return Stretch([(Cursor(row[12], row[0]), stored) for stored, row in found], cursor)
+    return Stretch([(Cursor(row[-1], row[0]), stored) for stored, row in found], cursor)
 
 
 def _rows(
@@ -118,7 +118,7 @@ def _rows(
     values = [*behind.values, *current.values, limit, *behind.values, *older.values, limit, limit]
     rows = fetch(connection, sql.encode(), values)
     if len(rows) == limit:
-        return rows, Cursor(rows[-1][12], rows[-1][0])
+        return rows, Cursor(rows[-1][-1], rows[-1][0])
     return rows, max(after, Cursor(horizon, 0))
 
 

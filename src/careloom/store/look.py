@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from careloom.fhir.outcome import Issue, OutcomeError
@@ -45,6 +45,11 @@ class Look:
         default_factory=dict[tuple[str, str], list[tuple[Any, ...]] | None]
     )
     """What store.chain has gathered for this search; None: it was too much."""
+
+    @property
+    def whole(self) -> Look:
+        """The same search, where every match is wanted."""
+        return replace(self, is_whole=True)
 
     def go_on(self) -> None:
         """Raise OutcomeError(too-costly) when the time is up; Slow for who is in haste."""

@@ -71,15 +71,14 @@ def search(connection: Connection, actor: Actor, query: Query) -> Page:
 
 def _page(look: Look, query: Query) -> Page:
     count = min(DEFAULT_COUNT if query.count is None else query.count, MAX_COUNT)
-    whole = replace(look, is_whole=True)
     if count == 0 or query.summary == "count":
-        return Page([], [], counted(look, _branches(whole, query), query.total), None, query.ignored)
+        return Page([], [], counted(look, _branches(look.whole, query), query.total), None, query.ignored)
     place = place_of(query.cursor, max(len(query.sort), 1) + 1)
-    rows = _rows(look, whole, query, place, count)
+    rows = _rows(look, query, place, count)
     after, before = following(rows.values, place, is_more=rows.is_more)
     total = len(rows.matches) if place == START and after is None else None
     if total is None and query.total in {"accurate", "estimate"}:
-        total = counted(look, _branches(whole, query), query.total)
+        total = counted(look, _branches(look.whole, query), query.total)
     return Page(
         rows.matches,
         included(look.connection, look.actor, query, rows.matches),
@@ -91,7 +90,7 @@ def _page(look: Look, query: Query) -> Page:
     )
 
 
-def _rows(look: Look, whole: Look, query: Query, place: Place, count: int) -> Rows:
+def _rows(look: Look, query: Query, place: Place, count: int) -> Rows:
     """The rows of a page: walked, if the order and what is asked for allow of it, else all are found first."""
     parts = query.parts or (query,)
     if all(is_walked(part.rtype, part.sort) for part in parts):
@@ -101,7 +100,7 @@ def _rows(look: Look, whole: Look, query: Query, place: Place, count: int) -> Ro
         with suppress(psycopg.errors.QueryCanceled), hurried(look):
             return found_rows(look, branches, place, count)
         # What many refer to may still be far from the rows that come first.
-    branches = _branches(whole, query)
+    branches = _branches(look.whole, query)
     is_ordered = all(is_indexed(key) for branch in branches for key in branch.sort)
     return (found_rows if is_ordered else ranked_rows)(look, branches, place, count)
 

@@ -19,7 +19,9 @@ from careloom.store.hashes import hash64
 from careloom.store.resource_type import RESOURCE_TYPES
 from careloom.store.session import session_of
 
-FIELDS = "r.rid, r.key, r.rtype, r.id, r.ver, r.lm, r.is_deleted, r.dict, r.body, r.event_id, r.maker, r.depth, r.tx, r.deed"
+FIELDS = (
+    "r.rid, r.rtype, r.id, r.ver, r.lm, r.is_deleted, r.dict, r.body, r.event_id, r.maker, r.depth, r.deed"
+)
 """Columns that `stored_of` reads, of res or of hist, aliased r; a query may add more behind them."""
 
 
@@ -62,14 +64,13 @@ _made = tuple.__new__
 def stored_of(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> list[Stored]:
     """Decode rows that begin with FIELDS."""
     session = session_of(connection)
-    makers = session.makers_of(connection, {row[10] for row in rows})
-    restore = session.codec.restorer(connection, {row[7] for row in rows if row[8]})
+    makers = session.makers_of(connection, {row[9] for row in rows})
+    restore = session.codec.restorer(connection, {row[6] for row in rows if row[7]})
     found: list[Stored] = []
     for row in rows:
         # All columns, in the order of FIELDS.
         (
             rid,
-            _,
             number,
             id_,
             version,
@@ -80,9 +81,8 @@ def stored_of(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> list[S
             event_id,
             maker,
             depth,
-            _,
             done,
-        ) = row[:14]
+        ) = row[:12]
         rtype = RESOURCE_TYPES[number - 1]
         body = spliced(restore[dictionary](frame), rtype, id_, version, moment) if frame else b""
         actor, agent = makers[maker]
@@ -105,5 +105,5 @@ def stored_one_by_one(connection: Connection, rows: Sequence[tuple[Any, ...]]) -
             found += stored_of(connection, [row])
         except (ZstdError, LookupError):
             # An empty frame is an empty body.
-            found += stored_of(connection, [(*row[:8], b"", *row[9:])])
+            found += stored_of(connection, [(*row[:7], b"", *row[8:])])
     return found

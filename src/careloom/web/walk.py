@@ -133,7 +133,7 @@ def _call(
         display=caller.display,
         session=caller.session,
         csrf=caller.csrf,
-        query=tuple(parse_qsl(query.decode("latin-1"), keep_blank_values=True)) if query else (),
+        query=pairs_of(query) if query else (),
         headers=headers,
         cookies=cookies,
         is_secure=scope["scheme"] == "https",
@@ -144,6 +144,19 @@ def _call(
         blob=blob,
         is_hasty=is_hasty,
     )
+
+
+def pairs_of(query: bytes) -> tuple[tuple[str, str], ...]:
+    """The names and values of a query, unquoted; empty values count.
+
+    >>> pairs_of(b"a=1&b=x%20y+z&&c")
+    (('a', '1'), ('b', 'x y z'), ('c', ''))
+    """
+    text = query.decode("latin-1")
+    if "%" in text or "+" in text:
+        return tuple(parse_qsl(text, keep_blank_values=True))
+    # Nothing is quoted: a third of the time.
+    return tuple([(name, value) for name, _, value in [one.partition("=") for one in text.split("&") if one]])
 
 
 def _cookies(pairs: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -86,10 +86,11 @@ class Form:
     @property
     def is_plain(self) -> bool:
         """True if the bytes may go out as they are."""
-        return self == PLAIN
+        return self is PLAIN or self == PLAIN
 
 
 PLAIN = Form()
+IN_XML = Form("xml")
 
 
 def negotiated(answer: Handler, call: Call) -> Response:
@@ -114,6 +115,17 @@ def negotiated(answer: Handler, call: Call) -> Response:
 def asked(call: Call) -> Form | None:
     """The form that `_format` or Accept asks for; None if there is no such form. Raises OutcomeError(value)."""
     kind: Kind | None
+    if call.query and not CONTROLS.isdisjoint([name for name, _ in call.query]):
+        return _asked(call)
+    accept = call.headers.get("accept", "")
+    kind = "json" if accept in {"", "*/*"} else _accepted(accept)
+    if kind is None:
+        return PLAIN if call.parts.get("rtype") == "Binary" else None
+    return PLAIN if kind == "json" else IN_XML
+
+
+def _asked(call: Call) -> Form | None:
+    kind: Kind | None
     named = call.asked("_format").replace(" ", "+")
     if named:
         kind = "json" if named in NDJSON else _kind(named)
@@ -122,8 +134,6 @@ def asked(call: Call) -> Form | None:
         kind = "json" if accept in {"", "*/*"} else _accepted(accept)
     if kind is None:
         return PLAIN if call.parts.get("rtype") == "Binary" and not named else None
-    if not call.query:
-        return PLAIN if kind == "json" else Form("xml")
     summary = call.asked("_summary")
     if summary and summary not in MODES:
         raise OutcomeError(Issue("value", "_summary takes true, text, data, count or false.", "_summary"))

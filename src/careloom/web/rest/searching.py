@@ -13,8 +13,7 @@ from careloom.fhir.facts import resource_types
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.flow.searchset import searchset
 from careloom.web.call import Call
-from careloom.web.errors import FHIR_JSON
-from careloom.web.rest.answer import base_of, prefers, rtype_of
+from careloom.web.rest.answer import Kept, base_of, prefers, rtype_of
 from careloom.web.rest.form import FORM
 
 
@@ -45,7 +44,7 @@ def _search(call: Call, rtype: str, within: tuple[str, str] | None = None) -> Re
     names = ",".join(sorted({name for name, _ in pairs if not name.startswith("_cursor")}))[:500]
     call.seen("search-type", rtype, number=len(page.matches), parameters=names)
     address = "/".join((*within, call.parts["member"])) if within else rtype
-    return Response(searchset(base, address, pairs, query, page), media_type=FHIR_JSON)
+    return Kept(searchset(base, address, pairs, query, page))
 
 
 def _pairs(call: Call) -> list[tuple[str, str]]:

@@ -62,7 +62,7 @@ def search_provenance(call: Call) -> Response:
                 "Provenance", [*pairs, ("_count", str(count)), ("_cursor", cursor)], strict=False, base=base
             )
             page = reader.search(query)
-            entries, following = [entry(base, one, b"match") for one in page.matches], page.next or OURS
+            entries, following = [entry(base, one, "match") for one in page.matches], page.next or OURS
         if following == OURS and len(entries) < count:
             rest = count - len(entries)
             made, following = _made(

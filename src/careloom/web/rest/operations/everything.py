@@ -47,8 +47,8 @@ def everything(call: Call) -> Response:
     links = [{"relation": "self", "url": _url(address, parameters, "")}]
     if leaf.next:
         links.append({"relation": "next", "url": _url(address, parameters, cursor_text([leaf.next]))})
-    entries = [entry(base, one, b"match") for one in leaf.members]
-    entries += [entry(base, one, b"include") for one in beside]
+    entries = [entry(base, one, "match") for one in leaf.members]
+    entries += [entry(base, one, "include") for one in beside]
     is_whole = not leaf.next and not which.after
     total = b',"total":%d' % len(leaf.members) if is_whole else b""
     head = b'{"resourceType":"Bundle","type":"searchset"%b,"link":%b' % (total, dumps(links))
