@@ -11,6 +11,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from careloom.fhir.instant import instant
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import Resource
 from careloom.web.call import Call
@@ -39,8 +40,11 @@ def changed(call: Call, change: Callable[[Meta, Meta], Meta]) -> Response:
     with call.reader() as reader:
         resource: Resource = there(reader.stored(rtype, id_)).resource()
     wanted = change(resource["meta"], given[0])
-    call.site.flow.write(resource | {"meta": wanted}, call.who)
-    return of_meta(call)
+    written = call.site.flow.write(resource | {"meta": wanted}, call.who)
+    # Not read again: by a label it may now be hidden from who has just put it on.
+    return _returned(
+        wanted | {"versionId": str(written.version), "lastUpdated": instant(written.last_updated)}
+    )
 
 
 def added(meta: Meta, more: Meta) -> Meta:

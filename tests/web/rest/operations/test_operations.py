@@ -152,6 +152,10 @@ def test_meta_is_read_and_changed(client: httpx.Client, record: None) -> None:
     assert ("tag" in left, left["profile"]) == (False, ["urn:p"])
     assert client.post("/Patient/seven/$meta-add", json={"resourceType": "Parameters"}).status_code == 400
     assert client.get("/Patient/seven/$meta-add").status_code in {404, 405}
+    restricted = {"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "R"}
+    hidden = meta(client.post("/Patient/seven/$meta-add", json=parameters(security=[restricted])))
+    assert (hidden["security"], hidden["versionId"]) == ([restricted], "4")
+    assert client.get("/Patient/seven").status_code == 404
 
 
 def test_an_operation_can_be_an_entry_of_a_batch(client: httpx.Client, record: None) -> None:
