@@ -52,6 +52,22 @@ def test_the_lake_follows_while_it_runs_and_others_write_to_it_in_between(
     assert not thread.is_alive()
 
 
+def test_what_comes_while_a_round_works_is_left_to_the_next(database: Database, tmp_path: Path) -> None:
+    follower, came = Follower(database, tmp_path), 0
+
+    def somebody_writes() -> bool:
+        nonlocal came
+        came += 1
+        assert came < 5, "a round does not end while something comes"
+        say(database, f"p{came}")
+        return False
+
+    assert follower.round(somebody_writes) == 1
+    say(database, "x")
+    assert follower.round() == 1
+    assert seen(tmp_path) == 2
+
+
 def test_small_files_do_not_pile_up(database: Database, tmp_path: Path) -> None:
     follower = Follower(database, tmp_path)
     for number in range(70):

@@ -64,7 +64,7 @@ class Follower:
         return heard
 
     def round(self, is_leaving: Callable[[], bool] = lambda: False) -> int:
-        """Take in all there is; how many versions came."""
+        """Take in all there is at its beginning; how many versions came."""
         heard = 0
         is_first = self._writer is None
         with writing(self._database, self._root, quiet, again=self._writer, views=self._views) as writer:
@@ -72,8 +72,11 @@ class Follower:
             if is_first:
                 for rtype in writer.types:
                     compaction.relay(writer, rtype)
+            # What comes while it works is left to the next round: else a stream is taken in ever smaller batches.
             while not is_leaving() and (told := writer.step()):
                 heard += told
+                if writer.has_all:
+                    break
             self._rounds += heard > 0
             if self._rounds >= TIDY_EVERY and not is_leaving():
                 self._rounds = 0

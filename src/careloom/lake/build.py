@@ -61,6 +61,8 @@ class Writer:
         self.published = manifest.read(root) or _recovered(self._tables)
         self._told_readers = self.published
         self._farthest = max((table.reached for table in self._tables.values()), default=START)
+        self.has_all = False
+        """Whether the last step took in all that there was."""
         self._refuse_another_store()
         self.kept = Keeper(
             database, root, self.published.kept, lambda said: self._told(said, self._done), views
@@ -70,6 +72,7 @@ class Writer:
         """Take in the next batch; how many versions it had (0: the lake has all)."""
         self._told("reading", self._done)
         batch = intake.read(self.database, self.published.cursor, rows)
+        self.has_all = batch.is_all
         for rtype in sorted(batch.by_type):
             self._take(rtype, batch)
         self.kept.look(has_changed=VIEW in batch.by_type)

@@ -49,6 +49,8 @@ class Batch:
     last: Cursor | None = None
     """The place of its last version."""
     versions: int = 0
+    is_all: bool = False
+    """Whether it is all that there was, so that what comes next has come meanwhile."""
     by_type: dict[str, list[Placed]] = field(default_factory=lambda: defaultdict(list))
 
 
@@ -79,6 +81,7 @@ def read(database: Database, after: Cursor, rows: int = BATCH_ROWS) -> Batch:
         if told:
             batch.last = stretch.versions[-1][0]
         if told < page:
+            batch.is_all = True
             break
         # Resources may be of megabytes (Binary): so many are asked for as the last ones let expect.
         page = max(1, PAGE_BYTES // max(taken // told, 256))

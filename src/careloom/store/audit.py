@@ -22,6 +22,7 @@ import structlog
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.store.actor import Actor, may
 from careloom.store.database import Connection, Database
+from careloom.store.fetch import fetch
 
 log = structlog.get_logger()
 
@@ -64,7 +65,7 @@ COLUMNS: LiteralString = (
 )
 """The fields of Access, in their order."""
 
-INSERT = f"INSERT INTO audit ({COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+INSERT = f"INSERT INTO audit ({COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)".encode()
 
 INSERT_MANY = f"""
 INSERT INTO audit (tx, {COLUMNS})
@@ -105,7 +106,7 @@ ORDER BY id DESC LIMIT %(limit)s
 
 def record(connection: Connection, access: Access) -> None:
     """Write one line in the caller's transaction: it is there exactly if what it tells of is."""
-    connection.execute(INSERT, _row(access))
+    fetch(connection, INSERT, _row(access))
 
 
 def record_many(connection: Connection, accesses: Sequence[Access]) -> None:

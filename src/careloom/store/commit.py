@@ -49,7 +49,7 @@ union all
 select key, null, null, null, null, null, null, null, null, null, null
 from res where key = any(%(keys)s) and key not in (select key from locked)"""
 
-TO_HISTORY = """
+TO_HISTORY = b"""
 insert into hist
 select rid, key, tx, lm, event_id, maker, pat, ver, rtype, dict, depth, is_deleted, is_restricted, id, also, body, deed
 from res where rid = any(%s)"""
@@ -130,7 +130,7 @@ def commit(connection: Connection, writes: Sequence[Write], origin: Origin) -> l
     sought = [key for key, write in zip(keys, writes, strict=True) if write.verb != "create"]
     try:
         for _ in range(RACES):
-            connection.execute("savepoint careloom_commit")
+            fetch(connection, b"savepoint careloom_commit")
             standing = _locked(connection, sought)
             if standing is not None:
                 batch = _Batch(connection, origin)
@@ -142,7 +142,7 @@ def commit(connection: Connection, writes: Sequence[Write], origin: Origin) -> l
                     return answers
                 sought = keys
             # This lets go of the locks: they must be taken in the order of the keys, or two commits deadlock.
-            connection.execute("rollback to savepoint careloom_commit")
+            fetch(connection, b"rollback to savepoint careloom_commit")
     except psycopg.errors.DeadlockDetected:
         pass
     text = "Another commit wrote the same resources at the same time: send it again."
@@ -219,11 +219,11 @@ class _Batch:
         if not self._versions:
             return
         if self._replaced:
-            self._connection.execute(TO_HISTORY, [self._replaced])
-            self._connection.execute("delete from res where rid = any(%s)", [self._replaced])
+            fetch(self._connection, TO_HISTORY, [self._replaced])
+            fetch(self._connection, b"delete from res where rid = any(%s)", [self._replaced])
         copy_versions(self._connection, self._versions)
         self._codec.train_firsts(self._connection, self._now)
-        self._connection.execute("select pg_notify(%s, '')", [CHANNEL])
+        fetch(self._connection, b"select pg_notify(%s, '')", [CHANNEL])
 
     def _is_same(self, before: Standing | None, body: bytes) -> bool:
         if before is None or before.is_deleted:

@@ -23,6 +23,7 @@ from careloom.store.actor import Actor, may
 from careloom.store.blobs import Blob, Blobs
 from careloom.store.database import Connection
 from careloom.store.event import Arrival, Event, EventStatus, Receipt
+from careloom.store.fetch import fetch
 from careloom.store.ledger import LedgerLine
 
 INLINE_LIMIT = 1 << 20
@@ -35,7 +36,7 @@ BEGINNING = 1 << 20
 LEVEL = 3
 """On 60 Synthea bundles level 3 left 7.0 % of the minified size at 1 ms each, level 9 5.6 % at 5 ms."""
 
-KEEP = """
+KEEP = b"""
 WITH earlier AS (
   SELECT id FROM event WHERE source = %(source)s AND kind = %(kind)s AND key = %(key)s AND key <> ''
   ORDER BY id DESC LIMIT 1)
@@ -49,7 +50,7 @@ TWIN = """
 SELECT id, status, issues FROM event WHERE source = %s AND kind = %s AND key = %s AND key <> '' AND hash = %s
 """
 
-SETTLE = """
+SETTLE = b"""
 UPDATE event SET status = %s, issues = %s, ledger = %s, agent = %s, attempts = attempts + 1
 WHERE id = %s
 """
@@ -133,19 +134,19 @@ def keep(connection: Connection, arrival: Arrival, now: datetime, blobs: Blobs |
         blobs.put(arrival.body)
     else:
         row["body"] = frame
-    kept = connection.execute(KEEP, row).fetchone()
-    if kept is None:
+    kept = fetch(connection, KEEP, row)
+    if not kept:
         twin = connection.execute(TWIN, [arrival.source, arrival.kind, arrival.key, digest]).fetchone()
         event_id, status, issues = cast("tuple[int, EventStatus, list[Any]]", twin)
         return Receipt(event_id, status, is_duplicate=True, issues=_issues(issues))
-    event_id, earlier = cast("tuple[int, int | None]", kept)
+    [(event_id, earlier)] = kept
     return Receipt(event_id, "received", issues=() if earlier is None else (_other_bytes(earlier),))
 
 
 def keep_blob(connection: Connection, arrival: Arrival, blob: Blob, now: datetime) -> int:
     """Keep an arrival without a key whose bytes lie in a blob already; the number of its event."""
     row = _row(arrival, now, bytes.fromhex(blob.name), blob.size) | {"key": ""}
-    event_id, _ = cast("tuple[int, int | None]", connection.execute(KEEP, row).fetchone())
+    [(event_id, _)] = fetch(connection, KEEP, row)
     return event_id
 
 
@@ -173,10 +174,8 @@ def settle(
     agent: str = "",
 ) -> None:
     """Say what became of an event. Each call counts as one attempt and replaces what was said before."""
-    connection.execute(
-        SETTLE,
-        [status, _json(issues).decode(), _packed_ledger(ledger), agent, event_id],
-    )
+    values = [status, _json(issues).decode(), _packed_ledger(ledger), agent, event_id]
+    fetch(connection, SETTLE, values)
 
 
 def settled(connection: Connection, identities: Sequence[tuple[str, str, str]]) -> set[tuple[str, str, str]]:

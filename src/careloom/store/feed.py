@@ -112,6 +112,8 @@ def _rows(
 ) -> tuple[list[tuple[Any, ...]], Cursor]:
     """The rows behind a cursor, and where to go on."""
     [(horizon,)] = fetch(connection, b"select feed_horizon()")
+    if horizon <= after.tx:
+        return [], after
     behind = Condition(BEHIND, (*after, after.tx, horizon))
     current, older = (interest.current, interest.older) if interest else (ALWAYS, ALWAYS)
     sql = NEXT.format(where=behind.sql, current=current.sql, older=older.sql)
@@ -146,8 +148,8 @@ def ahead(connection: Connection, after: Cursor) -> int:
 
 def head(connection: Connection) -> Cursor:
     """The cursor behind all that has been committed below the horizon: where a new listener begins."""
-    row = connection.execute("select feed_horizon()").fetchone()
-    return Cursor(row[0] if row else 0, 0)
+    [(horizon,)] = fetch(connection, b"select feed_horizon()")
+    return Cursor(horizon, 0)
 
 
 def standing(connection: Connection, station: str) -> Cursor:

@@ -36,8 +36,7 @@ class Session:
         """A fresh row id, greater than `above` and than all that this connection gave."""
         rid = next(self._rids, 0)
         if rid <= above:
-            row = connection.execute("select nextval('rid_block')").fetchone()
-            first: int = row[0] if row else 0
+            [(first,)] = fetch(connection, b"select nextval('rid_block')")
             self._rids = iter(range(first + 1, first + BLOCK))
             rid = first
         return rid
