@@ -4,4 +4,6 @@ from __future__ import annotations
 
 from careloom.cli import main
 
-main()
+if __name__ == "__main__":
+    # A process that `careloom load` spawns imports this file under another name.
+    main()

@@ -6,27 +6,50 @@ Room: cli, on top: it may import everything.
 from __future__ import annotations
 
 import sys
+from importlib import import_module
+from typing import Any
 
 import click
 
 from careloom import __version__
-from careloom.cli.checks import verify
-from careloom.cli.exchange import load, send
-from careloom.cli.omop import omop
-from careloom.cli.people import account, token
-from careloom.cli.pipeline import BUSY, pipeline
-from careloom.cli.reindexing import reindex
-from careloom.cli.reporting import report
-from careloom.cli.running import demo, stop, up
-from careloom.cli.safekeeping import backup, doctor, restore
-from careloom.cli.views import lake
-from careloom.cli.worker import worker
 from careloom.fhir.outcome import OutcomeError
 from careloom.logs import configure, place_of
 from careloom.settings import WrongSetting
 
+COMMANDS: dict[str, str] = {
+    "up": "careloom.cli.running:up",
+    "stop": "careloom.cli.running:stop",
+    "demo": "careloom.cli.running:demo",
+    "load": "careloom.cli.exchange:load",
+    "send": "careloom.cli.exchange:send",
+    "verify": "careloom.cli.checks:verify",
+    "doctor": "careloom.cli.safekeeping:doctor",
+    "backup": "careloom.cli.safekeeping:backup",
+    "restore": "careloom.cli.safekeeping:restore",
+    "reindex": "careloom.cli.reindexing:reindex",
+    "lake": "careloom.cli.views:lake",
+    "pipeline": "careloom.cli.pipeline:pipeline",
+    "account": "careloom.cli.people:account",
+    "token": "careloom.cli.people:token",
+    "worker": "careloom.cli.worker:worker",
+}
+"""Command -> `module:attribute`: imported when it is called, for all of them together take a second and a half, which each
+process of a load would spend before its first resource."""
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        return imported(COMMANDS[cmd_name]) if cmd_name in COMMANDS else None
+
+
+@click.group(
+    cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
 @click.version_option(__version__, prog_name="careloom")
 def careloom() -> None:
     """Connect, unify, analyze and act on health data, on one machine.
@@ -42,28 +65,6 @@ def careloom() -> None:
     configure("warning")
 
 
-lake.add_command(omop)
-lake.add_command(report)
-for command in (
-    up,
-    stop,
-    demo,
-    load,
-    send,
-    verify,
-    doctor,
-    backup,
-    restore,
-    reindex,
-    lake,
-    pipeline,
-    account,
-    token,
-    worker,
-):
-    careloom.add_command(command)
-
-
 def main() -> None:
     """Run the command; what cannot be done is said in one sentence, with exit status 1."""
     try:
@@ -77,7 +78,8 @@ def main() -> None:
         sys.exit(error.exit_code)
     except (OutcomeError, WrongSetting) as error:
         click.echo(f"careloom: {error}", err=True)
-        sys.exit(BUSY if isinstance(error, OutcomeError) and _is_busy(error) else 1)
+        is_busy = isinstance(error, OutcomeError) and _is_busy(error)
+        sys.exit(imported("careloom.cli.pipeline:BUSY") if is_busy else 1)
     except Exception as error:  # noqa: BLE001 - the words of an error that nobody foresaw may quote a patient's row
         click.echo(f"careloom: This should not have happened: {place_of(error)}. Please report it.", err=True)
         sys.exit(1)
@@ -85,3 +87,9 @@ def main() -> None:
 
 def _is_busy(error: OutcomeError) -> bool:
     return any(issue.code in {"lock-error", "throttled"} for issue in error.issues)
+
+
+def imported(target: str) -> Any:
+    """Import `module:attribute`."""
+    module, _, attribute = target.partition(":")
+    return getattr(import_module(module), attribute)

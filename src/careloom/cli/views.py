@@ -15,6 +15,8 @@ import click
 
 from careloom.cli import options as shared
 from careloom.cli.keeping import lake
+from careloom.cli.omop import omop
+from careloom.cli.reporting import report
 from careloom.fhir.outcome import Issue, OutcomeError, Severity
 from careloom.fhir.resource import dumps, loads
 from careloom.lake.order import Form, Wanted
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 
 _NOT_ALL = 2
 """Exit status where something could not be read and was left out."""
+
+lake.add_command(omop)
+lake.add_command(report)
 
 
 @lake.command()
