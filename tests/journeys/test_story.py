@@ -148,7 +148,7 @@ def test_a_quarantined_message_is_driven_again_by_the_integration_engineer(
     page.locator("tr[data-row] a").click()
     page.get_by_text("No map is registered").wait_for()
     shot(page, "story-8-quarantine")
-    page.get_by_role("button", name="Drive again").click()
+    page.get_by_role("button", name="Reprocess").click()
     page.locator(".chip", has_text="Done").first.wait_for()
     assert "2 attempts" in page.locator(".headline").inner_text()
     story.settle()

@@ -139,7 +139,7 @@ def test_a_token_opens_until_it_ends_or_is_revoked(database: Database) -> None:
         assert actor is not None
         assert (actor.id, actor.roles) == ("clinic", {"source"})
         assert accounts.actor_of_token(connection, token, NOW + IDLE) is None
-        with pytest.raises(OutcomeError, match="revoke it first"):
+        with pytest.raises(OutcomeError, match="token revoke"):
             accounts.create_token(connection, "clinic", ["source"])
         accounts.revoke_token(connection, "clinic")
         assert accounts.actor_of_token(connection, token, NOW) is None

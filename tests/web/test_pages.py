@@ -157,7 +157,9 @@ def test_the_worklist_says_where_the_patient_lies_when_it_was_measured_and_what_
     told(served, *ill("p1"))
     page = signed_in("nurse").get("/worklist").text
     assert "Ward 3 bed p1" in page
-    assert re.search(r"Respiration rate <a [^>]+>26 /min</a> <span class=\"muted\">\+3</span>", page)
+    assert re.search(
+        r"Respiration rate <span class=\"worth\"><a [^>]+>26 /min</a> <span class=\"muted\">\+3</span>", page
+    )
     assert re.search(r"measured \d\d-\w{3}-\d{4} \d\d:\d\d", page)
 
 

@@ -58,7 +58,7 @@ def test_a_step_that_is_asked_for_is_run_recorded_and_audited(served: Any, signe
     assert not errands.look(), "what is asked for twice is run once"
     board = rows(client)
     assert board["lake"].startswith("in order 0 2 ")
-    assert "holds: rows equal the store 2 versions in 1 tables" in board["lake"]
+    assert "passed: rows equal the store 2 versions in 1 tables" in board["lake"]
     assert board["Patient"].startswith("in order 0 2")
     with served.database.connection() as connection:
         (run,) = runs.runs(connection, "lake")

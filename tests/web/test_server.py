@@ -145,7 +145,7 @@ def test_errors_are_pages_for_people_and_outcomes_for_programs(served: Any) -> N
     with signed_in_client(served, "nurse") as client:
         answer = client.get("/no-such-page")
         assert answer.status_code == 404
-        assert "There is no such page" in answer.text
+        assert "Not found" in answer.text
         assert client.get("/tasks/none").status_code == 404
         assert client.post("/worklist").status_code == 405
         told = client.get("/tasks/none", headers={"accept": "application/json"})

@@ -28,7 +28,7 @@ def keep(views: tuple[str, ...], *, is_dropped: bool, **options: Any) -> None:
     When a resource changes, its rows alone are made anew, by whatever feeds the lake (`careloom up`). Without VIEWS
     those are listed that are kept.
 
-    \\b
+    \b
     careloom lake keep patient observation
     careloom lake keep --drop observation
     """
@@ -49,7 +49,7 @@ def keep(views: tuple[str, ...], *, is_dropped: bool, **options: Any) -> None:
 def refresh(**options: Any) -> None:
     """Bring the lake and the views that are kept up to the store now, and list these.
 
-    \\b
+    \b
     careloom lake refresh
     """
     settings = settings_of(options)

@@ -64,6 +64,12 @@ SUCCEED = (
     "UPDATE account SET failures = 0, locked_until = NULL WHERE name = %s RETURNING display, roles, patients"
 )
 
+LISTED = """
+SELECT name, display, roles, is_active, coalesce(locked_until > %s, false),
+  (SELECT max(recorded) FROM audit WHERE actor = account.name AND interaction = 'login' AND outcome = 0)
+FROM account ORDER BY name
+"""
+
 BEGIN = "INSERT INTO session (hash, account, begun, expires) VALUES (%s, %s, %s, %s)"
 
 SESSION = """
@@ -80,6 +86,18 @@ class Session:
     actor: Actor
     display: str
     expires: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who may sign in, as an administrator sees them: never a secret."""
+
+    name: str
+    display: str
+    roles: list[str]
+    is_active: bool
+    is_locked: bool
+    last_login: datetime | None
 
 
 def create_account(
@@ -125,6 +143,20 @@ def set_active(connection: Connection, name: str, *, is_active: bool) -> None:
         raise OutcomeError(Issue("not-found", f"There is no account {name}."))
     if not is_active:
         connection.execute("DELETE FROM session WHERE account = %s", [name.lower()])
+
+
+def set_roles(connection: Connection, name: str, roles: Iterable[str]) -> None:
+    """Replace what an account may do, and end its sessions. Raises OutcomeError `not-found`, `value`."""
+    sql = "UPDATE account SET roles = %s WHERE name = %s"
+    if not connection.execute(sql, [_known(roles), name.lower()]).rowcount:
+        raise OutcomeError(Issue("not-found", f"There is no account {name}."))
+    connection.execute("DELETE FROM session WHERE account = %s", [name.lower()])
+
+
+def listed(connection: Connection, now: datetime) -> list[Account]:
+    """All accounts by name."""
+    rows = connection.execute(LISTED, [now]).fetchall()
+    return [Account(*row) for row in rows]
 
 
 def sign_in(
@@ -217,7 +249,7 @@ def create_token(
             )
     except UniqueViolation as error:
         raise OutcomeError(
-            Issue("duplicate", f"There is a token {name} already: revoke it first.")
+            Issue("duplicate", f"There is a token {name} already: `careloom token revoke {name}` ends it.")
         ) from error
     return token
 
@@ -226,6 +258,12 @@ def revoke_token(connection: Connection, name: str) -> None:
     """End a program's token. Raises OutcomeError `not-found`."""
     if not connection.execute("DELETE FROM token WHERE name = %s", [name]).rowcount:
         raise OutcomeError(Issue("not-found", f"There is no token {name}."))
+
+
+def tokens(connection: Connection) -> list[tuple[str, list[str], datetime | None]]:
+    """All tokens by name: whose, roles, and when they end."""
+    rows = connection.execute("SELECT name, roles, expires FROM token ORDER BY name").fetchall()
+    return cast("list[tuple[str, list[str], datetime | None]]", rows)
 
 
 def actor_of_token(connection: Connection, token: str, now: datetime) -> Actor | None:

@@ -33,6 +33,9 @@ WHOLE = 256 << 20
 """Bytes that an event has in memory at most; of a larger one the beginning is read."""
 BEGINNING = 1 << 20
 
+FRAME_READ = 1 << 16
+"""Bytes of a frame that are looked at for its beginning: messages of HL7 v2 are far smaller."""
+
 LEVEL = 3
 """On 60 Synthea bundles level 3 left 7.0 % of the minified size at 1 ms each, level 9 5.6 % at 5 ms."""
 
@@ -79,6 +82,9 @@ WHERE id < coalesce(%(before)s, 9223372036854775807)
   AND (%(until)s::timestamptz IS NULL OR received < %(until)s)
 ORDER BY id DESC LIMIT %(limit)s
 """
+
+# Bodies are stored as they are compressed, out of line: only the chunks of the beginning are read.
+BEGINNINGS = "SELECT id, substring(body FOR %s) FROM event WHERE id = ANY(%s) AND body IS NOT NULL"
 
 COUNT = "SELECT source, status, count(*) FROM event GROUP BY source, status ORDER BY source, status"
 
@@ -251,6 +257,16 @@ def events(
         },
     ).fetchall()
     return [EventLine(*row[:-1], issues=_issues(row[-1])) for row in rows]
+
+
+def beginnings(connection: Connection, actor: Actor, ids: Sequence[int], size: int = 512) -> dict[int, bytes]:
+    """How the bodies of these events begin; one that lies in a blob, or is packed in larger blocks, is left out."""
+    _refuse_without_right(actor, "event.read")
+    rows = connection.execute(BEGINNINGS, [FRAME_READ, list(ids)]).fetchall()
+    begun = (
+        (number, zstandard.ZstdDecompressor().decompressobj().decompress(frame)) for number, frame in rows
+    )
+    return {number: content[:size] for number, content in begun if content}
 
 
 def counts(connection: Connection, actor: Actor) -> dict[tuple[str, str], int]:

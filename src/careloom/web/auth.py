@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from secrets import token_urlsafe
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from starlette.responses import Response
 
@@ -27,9 +28,12 @@ from careloom.web.security import DOOR, SESSION, form_token, refuse_foreign_form
 SAFE = frozenset({"GET", "HEAD"})
 DOES = {
     "nurse": ("Nurse", "Works through the care team's list, acknowledges and closes tasks."),
-    "physician": ("Physician", "Sees what climbs up, reads the whole record."),
-    "integration": ("Integration engineer", "Watches messages, looks into quarantine, drives again."),
-    "admin": ("Administrator", "Accounts and health; no clinical data."),
+    "physician": ("Physician", "Sees what was escalated, reads the whole record."),
+    "integration": (
+        "Integration engineer",
+        "Watches feeds, looks into quarantine, sends messages through again.",
+    ),
+    "admin": ("Administrator", "Health of the system and pipelines; no clinical data."),
 }
 """Role -> its title, and what it does in the demo."""
 
@@ -120,7 +124,8 @@ def leave(call: Call) -> Response:
     """End the session."""
     with call.site.database.connection() as connection:
         accounts.sign_out(connection, call.session, call.now)
-    answer = call.go("/sign-in")
+    # Whoever signs in next at this place begins at their own first page.
+    answer = call.go("/sign-in?next=/")
     answer.delete_cookie(SESSION, path="/", httponly=True, samesite="lax")
     # Whatever the browser still holds of the pages goes with the session.
     answer.headers["Clear-Site-Data"] = '"cache", "storage"'
@@ -141,10 +146,17 @@ def _door(call: Call, error: str, is_refused: bool = False) -> Response:  # noqa
     shown = replace(call, actor=None, csrf=form_token(secret))
     names = accounts.DEMO_ACCOUNTS if call.site.settings.demo else {}
     roles = [Role(name, *DOES[name]) for name in names]
-    target = local_path(call.asked("next") or call.form().get("next", ""))
-    values = {"error": error, "next": target, "roles": roles}
+    target = local_path(call.asked("next") or call.form().get("next", "") or _left(call))
+    values = {"error": error, "next": target, "roles": roles, "name": call.form().get("name", "")}
     answer = shown.show_as(403 if is_refused else 200, "sign_in.html", values)
     return set_cookie(answer, DOOR, secret, is_secure=call.is_secure)
+
+
+def _left(call: Call) -> str:
+    """The page of ours that somebody stood on when the session ended: there they go on."""
+    here = urlsplit(call.headers.get("referer", ""))
+    is_ours = here.netloc == call.headers.get("host", "") and here.path != "/sign-in"
+    return here.path + (f"?{here.query}" if here.query else "") if is_ours else ""
 
 
 ROADS: tuple[Road, ...] = (

@@ -71,13 +71,14 @@ def banner_of(call: Call, read: Reader, record: Record) -> Banner:
     died = next(
         (patient["deceasedDateTime"] for patient in record.patients if "deceasedDateTime" in patient), None
     )
+    is_dead = any(patient.get("deceasedBoolean") for patient in record.patients)
     return Banner(
         id=record.id,
         href=record.href,
         name=person_name(face),
         born=day(face.get("birthDate")),
         age=age(face.get("birthDate"), call.now, died),
-        died=day(died),
+        died=day(died) or ("date not known" if is_dead else ""),
         sex=sex(face),
         identifiers=tuple(identifiers(record.patients)),
         allergies=tuple(
@@ -104,12 +105,21 @@ def _names(resources: Iterable[Resource], status: str) -> Iterator[str]:
             yield name
 
 
-def identifiers(patients: Iterable[Resource]) -> Iterator[Identifier]:
+def identifiers(patients: Iterable[Resource]) -> list[Identifier]:
     """Every identifier of the Patients once, with its kind or its source.
 
     >>> [one.label for one in identifiers([{"identifier": [{"type": {"text": "MRN"}, "value": "7"}]}])]
     ['MRN']
     """
+    return sorted(_identifiers(patients), key=_is_lesser)
+
+
+def _is_lesser(one: Identifier) -> bool:
+    """The number that a hospital goes by stands first, on every row at the same place."""
+    return not one.label.startswith("MRN")
+
+
+def _identifiers(patients: Iterable[Resource]) -> Iterator[Identifier]:
     seen: set[str] = set()
     for patient in patients:
         for identifier in patient.get("identifier") or ():

@@ -22,12 +22,15 @@ MAX_LEAVES = 600
 
 MAX_TEXT = 60_000
 
+MSH_9 = 8
+"""Where the type of a message stands among the fields of its header: MSH-1 is the separator itself."""
+
 
 def hl7(body: bytes, fates: Mapping[str, str]) -> tuple[Markup, str]:
     """A message as segments and fields, each marked with its fate; and in words what it is.
 
     >>> hl7(b"MSH|^~\\\\&|EHR", {})[1]
-    'HL7 v2, 1 segment, utf_8'
+    'HL7 v2, 1 segment, UTF-8'
     """
     try:
         message = parse(body)
@@ -35,7 +38,20 @@ def hl7(body: bytes, fates: Mapping[str, str]) -> tuple[Markup, str]:
         return plain(body), "not readable as HL7 v2"
     count = len(message.segments)
     rows = Markup("").join(_segment(message, index, fates) for index in range(count))
-    return rows, f"HL7 v2, {count} {'segment' if count == 1 else 'segments'}, {message.codec}"
+    codec = message.codec.upper().replace("_", "-")
+    return rows, f"HL7 v2, {count} {'segment' if count == 1 else 'segments'}, {codec}"
+
+
+def message_type(beginning: bytes) -> str:
+    """MSH-9 of a message of HL7 v2 as engineers say it, from its first bytes; "" if it cannot be read.
+
+    >>> message_type(b"MSH|^~\\\\&|EHR|CITY|||2026||ADT^A01^ADT_A01|7")
+    'ADT^A01'
+    """
+    line = beginning.lstrip(b"\x0b\r\n \xef\xbb\xbf").replace(b"\n", b"\r").partition(b"\r")[0]
+    fields = line.split(line[3:4]) if line.startswith(b"MSH") and len(line) > MSH_9 else []
+    kind = fields[MSH_9].decode("latin-1") if len(fields) > MSH_9 else ""
+    return "^".join(kind.split(line[4:5].decode("latin-1") or "^")[:2]) if kind.isprintable() else ""
 
 
 def plain(body: bytes) -> Markup:

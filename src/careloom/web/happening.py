@@ -16,7 +16,16 @@ from careloom.store.score import NEWS2, is_score, reading
 from careloom.web.record import Evidence, Record, Shown
 from careloom.web.tasks import BANDS
 from careloom.web.vitals import NOT_RESULTS, name_of
-from careloom.web.wording import concept, instant_of, interpretation, source_name, value_of, value_path
+from careloom.web.wording import (
+    concept,
+    instant_of,
+    interpretation,
+    shortened,
+    source_name,
+    value_of,
+    value_path,
+    words_of,
+)
 
 BARE_DATE = len("2026-11-25")
 
@@ -66,11 +75,50 @@ def medicine(resource: Resource) -> str:
     return named or (resource.get("medicationReference") or {}).get("display") or "Medicine without a name"
 
 
+_CLASSES = {
+    "AMB": "Outpatient",
+    "EMER": "Emergency",
+    "IMP": "Inpatient",
+    "ACUTE": "Inpatient",
+    "NONAC": "Inpatient",
+    "OBSENC": "Observation",
+    "PRENC": "Pre-admission",
+    "SS": "Short stay",
+    "HH": "Home health",
+    "VR": "Virtual",
+    "FLD": "Field",
+}
+"""https://terminology.hl7.org/ValueSet-v3-ActEncounterCode.html, as people on a ward say it."""
+
+_ADMISSIONS = {
+    "A": "accident",
+    "C": "elective",
+    "E": "emergency",
+    "L": "labor and delivery",
+    "N": "newborn",
+    "R": "routine",
+    "U": "urgent",
+}
+"""Table 0007 of HL7 v2: senders give the code alone."""
+
+
 def visit(resource: Resource) -> str:
-    """What kind of visit it was."""
-    kind = next((concept(one) for one in resource.get("type") or ()), "")
+    """What kind of visit it was, in words: a code alone says nothing to who reads.
+
+    >>> visit({"class": {"code": "IMP", "display": "inpatient encounter"}, "type": [{"coding": [{"code": "E"}]}]})
+    'Inpatient, emergency'
+    """
+    types: list[Resource] = list(resource.get("type") or ())
+    codings: list[Resource] = [coding for one in types for coding in one.get("coding") or ()]
+    named = [text for one in (*types, *codings) if (text := one.get("text") or one.get("display"))]
+    if named:
+        return str(named[0])
     klass = resource.get("class") or {}
-    return kind or klass.get("display") or klass.get("code") or "Visit"
+    word = _CLASSES.get(klass.get("code", "")) or klass.get("display") or klass.get("code") or "Visit"
+    admission = next(
+        (_ADMISSIONS[code] for one in codings if (code := one.get("code", "")) in _ADMISSIONS), ""
+    )
+    return word[:1].upper() + word[1:] + (f", {admission}" if admission and admission != word.lower() else "")
 
 
 def _vaccine(resource: Resource) -> str:
@@ -87,7 +135,7 @@ def _task(resource: Resource) -> str:
 
 
 def _visit(resource: Resource) -> str:
-    return f"{visit(resource)}, {resource.get('status', '')}"
+    return f"{visit(resource)}: {words_of(resource.get('status', ''))}"
 
 
 _OBSERVED = ("effectiveDateTime", "effectiveInstant", "effectivePeriod.start")
@@ -129,12 +177,18 @@ KINDS: tuple[Kind, ...] = (
     _of("report", "DiagnosticReport", "date", _OBSERVED, _CODE),
     _of("problem", "Condition", "recorded-date", _NOTED, _CODE),
     _of("allergy", "AllergyIntolerance", "date", _NOTED, _CODE),
-    _of(
-        "medicine",
-        "MedicationRequest",
-        "authoredon",
-        ("authoredOn",),
-        ("medicationCodeableConcept", medicine),
+    *(
+        _of("medicine", rtype, date, times, ("medicationCodeableConcept", medicine))
+        for rtype, date, times in (
+            ("MedicationRequest", "authoredon", ("authoredOn",)),
+            (
+                "MedicationStatement",
+                "effective",
+                ("effectiveDateTime", "effectivePeriod.start", "dateAsserted"),
+            ),
+            ("MedicationAdministration", "effective-time", ("effectiveDateTime", "effectivePeriod.start")),
+            ("MedicationDispense", "whenhandedover", ("whenHandedOver",)),
+        )
     ),
     _of("procedure", "Procedure", "date", ("performedDateTime", "performedPeriod.start"), _CODE),
     _of("immunization", "Immunization", "date", ("occurrenceDateTime",), ("vaccineCode", _vaccine)),
@@ -213,7 +267,7 @@ def items_of(evidence: Evidence, one: Happening) -> list[Item]:
             found = reading(resource)
             return [Item("NEWS2", Shown(found.text), BANDS.get(found.band, BANDS["low"])[0])]
         return [Item(label, Shown(value_of(resource)))]
-    label = name_of(resource) or label
+    label = name_of(resource) or shortened(label)
     path, text = value_path(resource), value_of(resource)
     if path and text:
         return [Item(label, evidence.shown(resource, path, text, interpretation(resource)))]

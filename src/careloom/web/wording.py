@@ -32,6 +32,11 @@ _UNITS = {
     "10*12/L": "10¹²/L",
     "umol/L": "µmol/L",
 }
+_PROPERTY = re.compile(
+    r" \[(?:#|Mass|Moles|Units|Enzymatic activity|Arbitrary|Volume|Entitic \w+)"
+    r"/(?:volume|mass|time|area)(?: of \w+)?\]",
+    re.IGNORECASE,
+)
 _DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?$")
 
 
@@ -237,6 +242,24 @@ def interpretation(observation: Element) -> str:
         for coding in one.get("coding") or ()
     ]
     return next((code for code in codes if code and code != "N"), "")
+
+
+def words_of(code: str) -> str:
+    """A code of FHIR as words.
+
+    >>> words_of("in-progress")
+    'in progress'
+    """
+    return code.replace("-", " ")
+
+
+def shortened(text: str) -> str:
+    """The name of a test without the kind of quantity that LOINC puts in brackets: the unit beside the value says it.
+
+    >>> shortened("Lactate [Moles/volume] in Serum or Plasma")
+    'Lactate in Serum or Plasma'
+    """
+    return _PROPERTY.sub("", text)
 
 
 def sex(resource: Element | None) -> str:

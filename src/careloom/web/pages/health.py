@@ -147,7 +147,7 @@ def _gauges(
     waiting = sum(count for (_, status), count in counted.items() if status == "received")
     share = f"{state.connections} of {state.most_connections} connections"
     return [
-        Gauge("Database", "answers", share),
+        Gauge("Database", "up", share),
         Gauge("Stored", size(state.size_bytes), f"{state.resources:,} resources"),
         Gauge("Disk", f"{used:.0%} used", f"{size(disk.free)} free", "soon" if used > FULL else ""),
         Gauge(
@@ -156,11 +156,11 @@ def _gauges(
         Gauge(
             "Waiting",
             f"{waiting:,}",
-            f"the oldest for {waiting_s:.0f} s",
+            f"the oldest for {span(timedelta(seconds=waiting_s))}" if waiting else "all are processed",
             "soon" if waiting_s > LATE_S else "",
         ),
         _backup(call),
-        Gauge("Quarantine", f"{held:,}", "a person must look" if held else "empty", "soon" if held else ""),
+        Gauge("Quarantine", f"{held:,}", "needs review" if held else "empty", "soon" if held else ""),
     ]
 
 

@@ -23,7 +23,7 @@ from careloom.store.ledger import LedgerLine
 from careloom.store.read import Reader
 from careloom.web.banner import Banner, banner_of
 from careloom.web.call import Call
-from careloom.web.exhibit import hl7, plain, resources_of, tree
+from careloom.web.exhibit import hl7, message_type, plain, resources_of, tree
 from careloom.web.pages.messages import STATUSES
 from careloom.web.record import message_path, record_of
 from careloom.web.road import Road, deed, page
@@ -47,6 +47,7 @@ class Head:
     id: int
     source: str
     kind: str
+    type: str
     status: str
     code: str
     tone: str
@@ -166,6 +167,7 @@ def _head(call: Call, event: Event) -> Head:
         event.id,
         event.source,
         event.kind,
+        message_type(event.body[:512]) if event.kind == "hl7v2" else "",
         title,
         event.status,
         tone,

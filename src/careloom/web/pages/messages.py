@@ -11,9 +11,10 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from careloom.store.events import EventLine, Filter, counts, events
+from careloom.store.events import EventLine, Filter, beginnings, counts, events
 from careloom.web.call import Call
 from careloom.web.choice import Choice
+from careloom.web.exhibit import message_type
 from careloom.web.road import Road, deed, page
 from careloom.web.wording import moment
 
@@ -38,6 +39,8 @@ class Row:
     received: str
     source: str
     kind: str
+    type: str
+    """MSH-9 of HL7 v2, "" of others."""
     key: str
     size: str
     status: str
@@ -81,6 +84,8 @@ def messages(call: Call) -> Response:
     with call.site.database.connection() as connection:
         found = events(connection, call.who, which, before=before, limit=MOST + 1)
         counted = counts(connection, call.who)
+        hl7 = [line.id for line in found[:MOST] if line.kind == "hl7v2"]
+        types = {one: message_type(text) for one, text in beginnings(connection, call.who, hl7).items()}
     query = [(name, value) for name, value in call.query if name != "before" and value]
     older = (
         f"/messages?{urlencode([*query, ('before', str(found[MOST - 1].id))])}"
@@ -89,7 +94,7 @@ def messages(call: Call) -> Response:
     )
     return call.show(
         "messages.html",
-        rows=[_row(call, line) for line in found[:MOST]],
+        rows=[_row(call, line, types.get(line.id, "")) for line in found[:MOST]],
         chosen=chosen,
         sources=sorted({source for source, _ in counted}),
         statuses=[Choice(code, title) for code, (title, _) in STATUSES.items()],
@@ -107,7 +112,7 @@ def _time(call: Call, text: str) -> datetime | None:
         return None
 
 
-def _row(call: Call, line: EventLine) -> Row:
+def _row(call: Call, line: EventLine, mtype: str) -> Row:
     title, tone = STATUSES.get(line.status, (line.status, ""))
     first = next((issue for issue in line.issues if issue.is_error), None) or next(iter(line.issues), None)
     issue = f"{first.expression}: {first.text}" if first and first.expression else first.text if first else ""
@@ -116,6 +121,7 @@ def _row(call: Call, line: EventLine) -> Row:
         received=moment(line.received, call.site.zone, seconds=True),
         source=line.source,
         kind=line.kind,
+        type=mtype,
         key=line.key,
         size=f"{line.size_bytes:,}",
         status=title,

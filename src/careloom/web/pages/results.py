@@ -5,6 +5,7 @@ Room: web.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,7 +27,9 @@ from careloom.web.wording import (
     interpretation,
     moment,
     quantity,
+    shortened,
     source_name,
+    unit,
     value_of,
     value_path,
 )
@@ -37,6 +40,8 @@ ROWS = 80
 
 RESULTS = 1000
 BEFORE = 2
+_NUMBERS = re.compile(r"[<>=\d.,\s-]+").fullmatch
+"""A range that says no unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +187,7 @@ def _row(
     older = sorted({place for code in _codes(observation) for place in _after(places_of[code], at)})
     before = [found[place] for place in older[:BEFORE]]
     return Row(
-        label=concept(observation.get("code")) or "Without a name",
+        label=shortened(concept(observation.get("code"))) or "Without a name",
         value=_shown(evidence, observation),
         range=_range(observation),
         before=[Earlier(_shown(evidence, one), moment(_when(one), call.site.zone)) for one in before],
@@ -210,9 +215,11 @@ def _when(observation: Resource) -> str:
 
 
 def _range(observation: Resource) -> str:
+    """The range with its unit: a text of two numbers alone is of the unit of the value."""
     for one in observation.get("referenceRange") or ():
-        if one.get("text"):
-            return one["text"]
+        if text := one.get("text"):
+            measured = unit(observation.get("valueQuantity") or {})
+            return f"{text} {measured}" if measured and _NUMBERS(text) else text
         low, high = quantity(one.get("low")), quantity(one.get("high"))
         return (
             f"{low} to {high}" if low and high else f"from {low}" if low else f"up to {high}" if high else ""

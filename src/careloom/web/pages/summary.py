@@ -5,7 +5,7 @@ Room: web.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from starlette.responses import Response
@@ -27,19 +27,25 @@ from careloom.web.wording import (
     interpretation,
     moment,
     person_name,
+    shortened,
     source_name,
     value_of,
     value_path,
+    words_of,
 )
 
 MOST = 6
 """Entries of each short list."""
+
+COLUMNS = (("Problems", "Medicines", "Visits"), ("Allergies", "Latest results"))
+"""Titles of the short lists, as they stand below the vital signs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One line of a short list."""
 
+    label: str
     value: Shown
     note: str
     when: str
@@ -86,7 +92,7 @@ def _parts(call: Call, read: Reader, record: Record) -> dict[str, object]:
         "tasks": [view_of(call, evidence, task, {}, {}) for task in tasks],
         "news2": news2_of(call, evidence, latest, [one for one in before if one]),
         "patients": _sources(evidence, record),
-        "lists": [_short(call, evidence, record, kind) for kind in KINDS],
+        "columns": [[_short(call, evidence, record, title) for title in column] for column in COLUMNS],
     }
 
 
@@ -125,10 +131,17 @@ class Kind:
     say: Callable[[Resource], str]
     note: Callable[[Resource], str]
     when: str
+    label: Callable[[Resource], str] = lambda _: ""
+    """What the value is of, where the value does not say it."""
 
 
 def _dosage(resource: Resource) -> str:
-    return next((line.get("text") or "" for line in resource.get("dosageInstruction") or ()), "")
+    lines = [*(resource.get("dosageInstruction") or ()), *(resource.get("dosage") or ())]
+    text = next((line.get("text") or "" for line in lines), "")
+    told = text if text != medicine(resource) else ""
+    # What somebody says that they take is not what somebody ordered.
+    stated = "as stated" if resource["resourceType"] == "MedicationStatement" else ""
+    return ", ".join(filter(None, (told, stated)))
 
 
 def _no_note(_: Resource) -> str:
@@ -144,11 +157,15 @@ def _visit_note(resource: Resource) -> str:
     place = next(
         ((one.get("location") or {}).get("display") or "" for one in resource.get("location") or ()), ""
     )
-    return ", ".join(part for part in (place, resource.get("status", "")) if part)
+    return ", ".join(part for part in (place, words_of(resource.get("status", ""))) if part)
 
 
-def _result(resource: Resource) -> str:
-    return f"{concept(resource.get('code'))} {value_of(resource)}"
+def _test(resource: Resource) -> str:
+    return shortened(concept(resource.get("code"))) or "Without a name"
+
+
+def _value(resource: Resource) -> str:
+    return value_of(resource) or "no value"
 
 
 KINDS: tuple[Kind, ...] = (
@@ -186,33 +203,56 @@ KINDS: tuple[Kind, ...] = (
         "authoredOn",
     ),
     Kind(
+        "Medicines",
+        "None recorded.",
+        "MedicationStatement",
+        (("status", "active,on-hold,intended"),),
+        "-effective",
+        "medicationCodeableConcept",
+        medicine,
+        _dosage,
+        "effectivePeriod.start",
+    ),
+    Kind(
         "Latest results",
         "None recorded.",
         "Observation",
         (NOT_RESULTS,),
         "-date",
         "",
-        _result,
+        _value,
         _no_note,
         "effectiveDateTime",
+        _test,
     ),
     Kind("Visits", "None recorded.", "Encounter", (), "-date", "class", visit, _visit_note, "period.start"),
 )
 
 
-def _short(call: Call, evidence: Evidence, record: Record, kind: Kind) -> ShortList:
-    found: Sequence[Resource] = evidence.find(
-        kind.rtype, record.whose, *kind.pairs, count=100, sort=kind.sort
-    )
-    found = [one for one in found if one.get("status") != "entered-in-error"]
-    entries = [_entry(call, evidence, kind, resource) for resource in found[:MOST]]
-    return ShortList(kind.title, entries, kind.none, len(found) if len(found) > MOST else 0)
+def _short(call: Call, evidence: Evidence, record: Record, title: str) -> ShortList:
+    """One list, of all the kinds that bear its title: what is ordered and what is said to be taken are both medicines."""
+    kinds = [kind for kind in KINDS if kind.title == title]
+    found = [
+        (kind, one)
+        for kind in kinds
+        for one in evidence.find(kind.rtype, record.whose, *kind.pairs, count=100, sort=kind.sort)
+        if one.get("status") != "entered-in-error"
+    ]
+    if len(kinds) > 1:
+        found.sort(key=_latest, reverse=True)
+    entries = [_entry(call, evidence, kind, resource) for kind, resource in found[:MOST]]
+    return ShortList(title, entries, kinds[0].none, len(found) if len(found) > MOST else 0)
+
+
+def _latest(one: tuple[Kind, Resource]) -> str:
+    return element_text(one[1], one[0].when)
 
 
 def _entry(call: Call, evidence: Evidence, kind: Kind, resource: Resource) -> Entry:
     path = kind.path or value_path(resource)
     text = kind.say(resource) or "Without a name"
     return Entry(
+        kind.label(resource),
         evidence.shown(resource, path, text, interpretation(resource)),
         kind.note(resource),
         moment(element_text(resource, kind.when), call.site.zone),

@@ -80,7 +80,7 @@ def timeline(call: Call) -> Response:
         patient=patient,
         days=list(_days(call, shown)),
         sources=[*sorted({source_name(one) for one in record.patients}), "careloom"],
-        kinds=[Choice(kind.code, kind.title) for kind in KINDS],
+        kinds=[Choice(*kind) for kind in dict.fromkeys((one.code, one.title) for one in KINDS)],
         chosen=chosen,
         older=older,
         newest=f"{here}?{urlencode({'source': chosen.source, 'kind': chosen.kind})}" if before else "",

@@ -40,7 +40,9 @@ if (form) {
   // One comes back from a resource: what was asked stands there again, and is asked again. It lives in this tab only.
   const kept = JSON.parse(sessionStorage.getItem(key) ?? "null");
   const back = performance.getEntriesByType("navigation")[0]?.type === "back_forward";
-  if (back && kept && !document.querySelector("#found table")) {
+  const wanted = sessionStorage.getItem("asked next") === form.elements.type.value;
+  sessionStorage.removeItem("asked next");
+  if ((back || wanted) && kept && !document.querySelector("#found table")) {
     kept.forEach(([name, value], at) => {
       const inputs = (lines()[at] ?? more()).querySelectorAll("input");
       [inputs[0].value, inputs[1].value] = [name, value];
@@ -49,6 +51,17 @@ if (form) {
   }
   lines().forEach(hint);
 }
+
+// Who points here: asked by the search page itself, so that going back to it sends no form again.
+document.addEventListener("submit", (event) => {
+  const pointer = event.target;
+  if (!pointer.matches("[data-pointer]")) return;
+  event.preventDefault();
+  const { type, name, value } = pointer.elements;
+  sessionStorage.setItem(`asked ${type.value}`, JSON.stringify([[name.value, value.value]]));
+  sessionStorage.setItem("asked next", type.value);
+  location.assign(`/browse?type=${encodeURIComponent(type.value)}`);
+});
 
 for (const button of document.querySelectorAll("[data-copy]")) {
   button.addEventListener("click", async () => {

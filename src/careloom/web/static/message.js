@@ -20,7 +20,7 @@ function light(found) {
   }
   const told = document.querySelector("[data-told]");
   const line = nodes.find((node) => node.matches("tr[data-line]"));
-  if (told) told.textContent = line ? `${line.dataset.where}, ${line.dataset.fate}` : nodes.length ? "" : "No field of this message names it.";
+  if (told) told.textContent = line ? `${line.dataset.where}, ${line.dataset.fate}` : nodes.length ? "" : "no single field of this message says it.";
 }
 
 // Of several candidates the most exact ones win.
