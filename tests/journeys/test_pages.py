@@ -116,6 +116,54 @@ def test_a_draft_outlives_going_back(visit: Callable[..., Any], story: Any) -> N
     assert page.get_by_label("In your words").input_value() == "Oxygen turned up"
 
 
+@pytest.mark.conformance
+def test_going_back_from_a_person_finds_the_search_as_it_was(visit: Callable[..., Any], story: Any) -> None:
+    story.well()
+    page = visit("nurse")
+    page.goto("/worklist")
+    page.keyboard.press("/")
+    page.keyboard.type("okafro")
+    page.keyboard.press("Enter")
+    page.get_by_text("spelled nearly so: 1 person").wait_for()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/patients/*")
+    page.go_back()
+    page.get_by_text("spelled nearly so: 1 person").wait_for()
+    assert page.get_by_label("Name, birth date").input_value() == "okafro"
+    assert page.url.endswith("/patients")
+
+
+@pytest.mark.conformance
+def test_what_was_written_outlives_the_end_of_the_session_and_goes_out_once(
+    visit: Callable[..., Any], story: Any, served: Any
+) -> None:
+    story.well()
+    story.worse()
+    page = visit("nurse")
+    page.goto("/worklist")
+    page.locator("tr[data-row] th a").click()
+    page.wait_for_url("**/tasks/*")
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    page.get_by_role("button", name="Acknowledge").dblclick()
+    page.get_by_label("In your words").fill("Oxygen turned up")
+    assert len(sent) == 1
+    page.get_by_role("radio").first.check()
+    task = page.url
+    with served.database.connection() as connection:
+        connection.execute("DELETE FROM session")
+    page.get_by_role("button", name="Close the task").click()
+    page.wait_for_url("**/sign-in")
+    page.locator("button[value=nurse]").click()
+    page.wait_for_url(task)
+    assert page.get_by_label("In your words").input_value() == "Oxygen turned up"
+    assert page.get_by_role("radio").first.is_checked()
+    page.get_by_role("button", name="Close the task").click()
+    page.locator("[data-draft-taken]").wait_for()
+    assert page.evaluate("Object.keys(sessionStorage).filter(key => key.startsWith('draft'))") == []
+
+
 def test_a_page_turns_visibly_stale_when_the_stream_stops(
     visit: Callable[..., Any], served: Any, shot: Callable[[Any, str], None]
 ) -> None:

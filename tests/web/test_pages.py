@@ -341,3 +341,45 @@ def test_a_page_of_vitals_says_since_when_it_tells_all(
     monkeypatch.setattr("careloom.web.pages.vitals.MOST", 10)
     page = nurse.get("/patients/p1/vitals?span=all").text
     assert "The latest 10 measurements are shown, since 03-Jan-2026" in page
+
+
+def test_what_a_person_is_said_to_take_and_where_they_lie_is_told_in_words(
+    served: Any, signed_in: Callable[[str], httpx.Client]
+) -> None:
+    subject = {"reference": "Patient/p1"}
+    taken = {
+        "resourceType": "MedicationStatement",
+        "id": "p1-metformin",
+        "status": "active",
+        "medicationCodeableConcept": {"text": "Metformin 500 mg"},
+        "subject": subject,
+        "effectivePeriod": {"start": "2024-02-03"},
+        "dosage": [{"text": "one tablet twice a day"}],
+    }
+    ordered = {
+        "resourceType": "MedicationRequest",
+        "id": "p1-ramipril",
+        "status": "active",
+        "intent": "order",
+        "medicationCodeableConcept": {"text": "Ramipril 5 mg"},
+        "subject": subject,
+        "authoredOn": "2025-05-06",
+    }
+    lactate = observed("p1", "2524-7", datetime.now(UTC)) | {
+        "category": [{"coding": [{"code": "laboratory"}]}],
+        "code": {"coding": [{"system": LOINC, "code": "2524-7"}], "text": "Lactate [Moles/volume] in Blood"},
+        "valueQuantity": {"value": Decimal("3.1"), "unit": "mmol/L"},
+        "referenceRange": [{"text": "0.5-2"}],
+    }
+    told(served, *ill("p1"), taken, ordered, lactate)
+    client = signed_in("physician")
+    summary = client.get("/patients/p1").text
+    medicines = summary.partition("<h2>Medicines</h2>")[2].partition("</section>")[0]
+    assert [name in medicines for name in ("Metformin 500 mg", "Ramipril 5 mg")] == [True, True]
+    assert "one tablet twice a day, as stated" in medicines
+    assert re.search(r"Inpatient</a> <span[^>]*>Ward 3 bed p1, in progress<", summary)
+    assert re.search(r'<span class="of">Lactate in Blood</span> <a [^>]+>3.1 mmol/L</a>', summary)
+    timeline = client.get("/patients/p1/timeline?kind=medicine").text
+    assert [name in timeline for name in ("Metformin 500 mg", "Ramipril 5 mg")] == [True, True]
+    assert timeline.count('value="medicine"') == 1
+    assert "0.5-2 mmol/L" in client.get("/patients/p1/results").text

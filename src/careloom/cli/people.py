@@ -16,7 +16,8 @@ from rich.console import Console
 from rich.table import Table
 
 from careloom.cli import options as shared
-from careloom.settings import Settings, settings_from
+from careloom.cli.here import settings_here
+from careloom.settings import Settings
 from careloom.store import accounts
 from careloom.store.actor import ROLES
 from careloom.store.database import Connection
@@ -199,7 +200,7 @@ def revoke(name: str, **options: Any) -> None:
 
 @contextmanager
 def _connected(options: dict[str, Any]) -> Generator[tuple[Connection, Settings]]:
-    settings = settings_from(**options)
+    settings = settings_here(**options)
     with database_served(settings) as database, database.connection() as connection:
         yield connection, settings
 

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from careloom.cli import options as shared
+from careloom.cli.here import demo_home, settings_here
 from careloom.cli.supervisor import Supervisor, stop_running
 from careloom.settings import settings_from
 
@@ -46,9 +47,9 @@ def stop(**options: Any) -> None:
     \b
     careloom stop
     """
-    settings = settings_from(**options)
+    settings = settings_here(**options)
     stopped = stop_running(settings)
-    click.echo(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running.")
+    click.echo(f"Stopped: {', '.join(stopped)}." if stopped else f"Nothing was running in {settings.home}.")
 
 
 @click.command()
@@ -68,7 +69,7 @@ def demo(people: int, seed: int, speed: float, *, fresh: bool, **options: Any) -
     careloom demo --people 50 --speed 120
     """
     base = settings_from(**options)
-    home = base.home if options.get("home") else base.home / "demo"
+    home = base.home if options.get("home") else demo_home(base)
     # A line for each of the hospital's messages would hide what the demo has to say.
     level = "warning" if base.log_level == "info" else base.log_level
     settings = replace(base, home=home, demo=True, log_level=level)

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from careloom.cli import options as shared
+from careloom.cli.here import settings_here
 from careloom.fhir.resource import dumps
 from careloom.settings import settings_from
 from careloom.store import backup as keeping
@@ -27,7 +28,7 @@ def backup(path: Path, **options: Any) -> None:
     \b
     careloom backup /backups/careloom-monday
     """
-    click.echo(keeping.backup(settings_from(**options), path))
+    click.echo(keeping.backup(settings_here(**options), path))
 
 
 @click.command()
@@ -51,7 +52,7 @@ def doctor(*, as_json: bool, **options: Any) -> None:
     \b
     careloom doctor
     """
-    findings = examine(settings_from(**options))
+    findings = examine(settings_here(**options))
     for finding in findings:
         if as_json:
             click.echo(dumps({"name": finding.name, "ok": finding.ok, "sentence": finding.sentence}).decode())

@@ -210,7 +210,7 @@ def environment_of(settings: Settings) -> dict[str, str]:
 def stop_running(settings: Settings) -> list[str]:
     """Stop the supervisor and the embedded database of this home; return what was stopped."""
     stopped: list[str] = []
-    pid = _running_supervisor(settings)
+    pid = running(settings)
     if pid is not None:
         os.kill(pid, signal.SIGTERM)
         gone, alive = psutil.wait_procs([psutil.Process(pid)], timeout=30)
@@ -228,7 +228,8 @@ def _pid_file(settings: Settings) -> Path:
     return settings.home / "careloom.pid"
 
 
-def _running_supervisor(settings: Settings) -> int | None:
+def running(settings: Settings) -> int | None:
+    """The process of the careloom that runs in this home; None if none does."""
     try:
         pid, started = _pid_file(settings).read_text().split()
         process = psutil.Process(int(pid))
@@ -240,7 +241,7 @@ def _running_supervisor(settings: Settings) -> int | None:
 
 
 def _claim(settings: Settings) -> Path:
-    pid = _running_supervisor(settings)
+    pid = running(settings)
     if pid is not None:
         raise OutcomeError(
             Issue(

@@ -1,6 +1,7 @@
 // browse: hints beside what is typed, another line of the form, what was asked when one comes back, and Copy.
 "use strict";
 
+const NEXT_ASKED = "asked next";
 const form = document.getElementById("browse");
 const names = document.getElementById("names");
 
@@ -28,7 +29,6 @@ function more() {
 }
 
 if (form) {
-  const key = `asked ${form.elements.type.value}`;
   const lines = () => [...form.querySelectorAll("[data-ask]")];
   const asked = () => lines().map((line) => [...line.querySelectorAll("input")].map((one) => one.value)).filter(([name, value]) => name || value);
   form.addEventListener("input", (event) => {
@@ -36,13 +36,19 @@ if (form) {
     if (line) hint(line);
   });
   form.querySelector("[data-more]").addEventListener("click", () => more().querySelector("input").focus());
-  form.addEventListener("submit", () => sessionStorage.setItem(key, JSON.stringify(asked())));
-  // One comes back from a resource: what was asked stands there again, and is asked again. It lives in this tab only.
-  const kept = JSON.parse(sessionStorage.getItem(key) ?? "null");
-  const back = performance.getEntriesByType("navigation")[0]?.type === "back_forward";
-  const wanted = sessionStorage.getItem("asked next") === form.elements.type.value;
-  sessionStorage.removeItem("asked next");
-  if ((back || wanted) && kept && !document.querySelector("#found table")) {
+  const keep = (lines) => {
+    const entry = history.state?.asked ?? `asked ${Date.now()}`;
+    if (history.state?.asked !== entry) history.replaceState({ ...history.state, asked: entry }, "");
+    sessionStorage.setItem(entry, JSON.stringify(lines));
+  };
+  form.addEventListener("submit", () => keep(asked()));
+  // One comes back from a resource: what was asked at this entry of the history stands there again, and is asked again. It
+  // lives in this tab only.
+  const back = performance.getEntriesByType("navigation")[0]?.type !== "navigate";
+  const next = JSON.parse(sessionStorage.getItem(NEXT_ASKED) ?? "null");
+  sessionStorage.removeItem(NEXT_ASKED);
+  const kept = next?.type === form.elements.type.value ? next.lines : back ? JSON.parse(sessionStorage.getItem(history.state?.asked ?? "") ?? "null") : null;
+  if (kept && !document.querySelector("#found table")) {
     kept.forEach(([name, value], at) => {
       const inputs = (lines()[at] ?? more()).querySelectorAll("input");
       [inputs[0].value, inputs[1].value] = [name, value];
@@ -58,8 +64,7 @@ document.addEventListener("submit", (event) => {
   if (!pointer.matches("[data-pointer]")) return;
   event.preventDefault();
   const { type, name, value } = pointer.elements;
-  sessionStorage.setItem(`asked ${type.value}`, JSON.stringify([[name.value, value.value]]));
-  sessionStorage.setItem("asked next", type.value);
+  sessionStorage.setItem(NEXT_ASKED, JSON.stringify({ type: type.value, lines: [[name.value, value.value]] }));
   location.assign(`/browse?type=${encodeURIComponent(type.value)}`);
 });
 
