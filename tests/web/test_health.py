@@ -88,7 +88,7 @@ def test_a_message_that_waits_is_told_with_its_age(served: Any, admin: httpx.Cli
 
 def test_a_station_that_never_ran_is_not_called_up_to_date(served: Any, admin: httpx.Client) -> None:
     told(served, 4)
-    listeners = [name for name in STATIONS if "Patient" in hears(name)]
+    listeners = [name for name in STATIONS if "Patient" in hears(name).types]
     assert listeners
     for name in listeners:
         assert table(admin, "Stations")[name][0] == "4"
@@ -98,7 +98,7 @@ def test_a_station_that_never_ran_is_not_called_up_to_date(served: Any, admin: h
 def test_the_lag_of_a_station_is_what_it_has_not_heard_and_since_when(
     served: Any, admin: httpx.Client
 ) -> None:
-    name = next(name for name in STATIONS if "Patient" in hears(name))
+    name = next(name for name in STATIONS if "Patient" in hears(name).types)
     told(served, 1)
     while served.flow.run_station(name):
         pass

@@ -6,14 +6,14 @@ https://www.postgresql.org/docs/current/monitoring-stats.html
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.store.actor import Actor, may
 from careloom.store.database import Connection
-from careloom.store.resource_type import number_of
+from careloom.store.interest import Interest
 
 SERVER = """
 SELECT current_setting('server_version'), pg_database_size(current_database()),
@@ -25,18 +25,18 @@ SELECT current_setting('server_version'), pg_database_size(current_database()),
 MOST_COUNTED = 10_000
 """Nothing is counted beyond: for resources the server's estimate is good enough then, a lag is too long anyway."""
 
-# What a cursor has not passed yet of the types that the station hears, current versions and older ones; a station
-# that never ran has heard nothing. The oldest of these says for how long the station has been behind.
+# What a cursor has not passed yet of what the station hears, current versions and older ones; a station that never ran
+# has heard nothing. The oldest of these says for how long the station has been behind.
 BEHIND = """
-WITH s AS (SELECT coalesce(max(tx), 0) AS tx, coalesce(max(rid), 0) AS rid FROM station WHERE name = %(name)s)
+WITH s AS (SELECT coalesce(max(tx), 0) AS tx, coalesce(max(rid), 0) AS rid FROM station WHERE name = %s)
 SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(lm)), 0)::float8 FROM (
   (SELECT lm FROM res r, s
-    WHERE (r.tx, r.rid) > (s.tx, s.rid) AND r.tx >= s.tx AND r.rtype = ANY(%(types)s::smallint[])
-    ORDER BY r.tx, r.rid LIMIT %(most)s)
+    WHERE (r.tx, r.rid) > (s.tx, s.rid) AND r.tx >= s.tx AND {current}
+    ORDER BY r.tx, r.rid LIMIT %s)
   UNION ALL
-  (SELECT lm FROM hist h, s
-    WHERE (h.tx, h.rid) > (s.tx, s.rid) AND h.tx >= s.tx AND h.rtype = ANY(%(types)s::smallint[])
-    ORDER BY h.tx, h.rid LIMIT %(most)s)) ahead
+  (SELECT lm FROM hist r, s
+    WHERE (r.tx, r.rid) > (s.tx, s.rid) AND r.tx >= s.tx AND {older}
+    ORDER BY r.tx, r.rid LIMIT %s)) ahead
 """
 
 HEARD = "SELECT name FROM station"
@@ -67,8 +67,8 @@ class Health:
     """By station."""
 
 
-def health(connection: Connection, actor: Actor, hears: Mapping[str, Collection[str]]) -> Health:
-    """Look; `hears` names the stations and the resource types of each.
+def health(connection: Connection, actor: Actor, hears: Mapping[str, Interest]) -> Health:
+    """Look; `hears` names the stations and what each wants to hear of.
 
     Raises OutcomeError(forbidden) for who may not see the pages.
     """
@@ -80,9 +80,11 @@ def health(connection: Connection, actor: Actor, hears: Mapping[str, Collection[
     *server, counted, estimated = row
     behind: dict[str, Lag] = {}
     ran = {name for (name,) in connection.execute(HEARD)}
-    for name, types in hears.items():
-        values = {"name": name, "types": [number_of(rtype) for rtype in types], "most": MOST_COUNTED}
-        count, seconds = cast("tuple[int, float]", connection.execute(BEHIND, values).fetchone())
+    for name, interest in hears.items():
+        current, older = interest.current, interest.older
+        sql = BEHIND.format(current=current.sql, older=older.sql)
+        values = [name, *current.values, MOST_COUNTED, *older.values, MOST_COUNTED]
+        count, seconds = cast("tuple[int, float]", connection.execute(sql, values).fetchone())
         behind[name] = Lag(count, max(seconds, 0.0), name in ran)
     version, size_bytes, connections, most_connections = server
     resources = counted if counted < MOST_COUNTED else max(counted, estimated)
