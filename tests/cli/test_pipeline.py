@@ -95,6 +95,19 @@ def test_the_cdm_that_is_built_by_hand_stands_on_the_board(site: Site) -> None:
     assert [json.loads(line)["askedBy"] for line in runs] == ["command", "command"]
 
 
+def test_a_resource_on_which_a_view_cannot_be_run_is_left_out_of_its_file(site: Site) -> None:
+    (site.home / "views").mkdir()
+    told = {"resource": "Patient", "select": [{"column": [{"name": "family", "path": "name.family"}]}]}
+    (site.home / "views" / "one.json").write_text(json.dumps(told))
+    site.say("a", "b")
+    odd = {"resourceType": "Patient", "id": "odd", "name": [{"family": "A"}, {"family": "B"}]}
+    with site.database.connection() as connection:
+        commit(connection, [Write(odd)], Origin(NOW, "ehr"))
+    site.run("run", "lake", "--json")
+    status, made = site.run("run", "views", "one", "--json")
+    assert (status, made["parts"], made["gates"][-1]["told"]) == (0, {"one": 2}, "1 of one")
+
+
 def test_views_and_marts_are_files_that_are_made_once(site: Site) -> None:
     site.say("a", "b")
     site.run("run", "lake", "--json")

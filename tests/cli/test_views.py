@@ -104,3 +104,24 @@ def test_a_ready_view_is_run_by_its_name_and_printed_as_sql(folder: Path) -> Non
     assert shown.stdout.splitlines()[1].startswith("1,true,")
     assert "`Patient`" in run(folder, "--sql", "spark", view="patient").stdout
     assert "observation  (Observation): id" in CliRunner().invoke(careloom, ["lake", "views"]).stdout
+
+
+def test_a_resource_on_which_the_view_cannot_be_run_is_left_out_and_named(folder: Path) -> None:
+    odd = {"resourceType": "Patient", "id": "odd", "name": [{"family": "Canary"}, {"family": "Canary"}]}
+    (folder / "data" / "z.ndjson").write_text(json.dumps(odd) + "\n" + json.dumps(odd | {"id": "odder"}))
+    column = [{"name": "id", "path": "id"}, {"name": "family", "path": "name.family"}]
+    path = folder / "one.json"
+    path.write_text(json.dumps({"resource": "Patient", "select": [{"column": column}]}))
+    shown = run(folder, view=str(path))
+    assert shown.exit_code == 2
+    assert [line.split(",")[0] for line in shown.stdout.splitlines()] == ["id", "1", "2", "3"]
+    for words in (
+        "Patient/odd is left out",
+        "Patient/odder is left out",
+        "'family' has several values",
+        "2 resources",
+    ):
+        assert words in shown.stderr
+    assert "Canary" not in shown.stderr
+    assert run(folder, "--out", str(folder / "out.csv"), view=str(path)).exit_code == 2
+    assert (folder / "out.csv").read_text() == shown.stdout

@@ -5,11 +5,14 @@ Room: cli. The engines of analysis are imported when a command runs: they cost h
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
+from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from careloom.lake.shelf import Shelf
     from careloom.lake.view.statement import Statement
 
+_SOME = 20
 _NOT_ALL = 2
 """Exit status where something could not be read and was left out."""
 
@@ -195,19 +199,54 @@ def _run_on_files(statement: Statement, source: Path, wanted: Wanted, out: Path 
 def _deliver(
     connection: Connection, statement: Statement, source: str, wanted: Wanted, out: Path | None
 ) -> None:
-    from careloom.lake.stream import piped, streamed
+    """Write the rows. Resources on which the view cannot be run are left out and named; the exit status tells of it."""
+    from careloom.lake.poison import is_of_a_resource, left_out, may_stop, without
+    from careloom.lake.stream import source_of
 
     # Several threads would hold what they made until it is its turn.
     connection.execute("set threads = 1")
+    with ExitStack() as stack:
+        is_held = out is None and may_stop(statement)
+        spool = stack.enter_context(tempfile.TemporaryFile()) if is_held else None
+        file = spool or (stack.enter_context(out.open("wb")) if out else sys.stdout.buffer)
+        aside: dict[str, str] = {}
+        try:
+            rows = _poured(connection, statement, source, wanted, file)
+        except OutcomeError as error:
+            if not is_of_a_resource(error) or not may_stop(statement):
+                raise
+            whole = source_of(statement, wanted, source)
+            aside = left_out(connection, statement, whole)
+            file.seek(0)
+            file.truncate()
+            rows = _poured(connection, statement, without(whole, aside), replace(wanted, since=None), file)
+        if spool:
+            spool.seek(0)
+            shutil.copyfileobj(spool, sys.stdout.buffer)
+    if out:
+        click.echo(f"{rows:,} rows are in {out}.", err=True)
+    _told_aside(statement.resource, aside)
+
+
+def _poured(
+    connection: Connection, statement: Statement, source: str, wanted: Wanted, file: IO[bytes]
+) -> int:
+    from careloom.lake.stream import piped, streamed
+
     with piped() as pipe:
-        pieces = streamed(connection, statement, wanted, pipe, source)
-        if out is None:
-            for piece in pieces:
-                sys.stdout.buffer.write(piece)
-            return
-        with out.open("wb") as file:
-            file.writelines(pieces)
-        click.echo(f"{pipe.rows:,} rows are in {out}.", err=True)
+        file.writelines(streamed(connection, statement, wanted, pipe, source))
+        return pipe.rows
+
+
+def _told_aside(rtype: str, aside: dict[str, str]) -> None:
+    if not aside:
+        return
+    for id_, reason in list(aside.items())[:_SOME]:
+        click.echo(f"careloom: {rtype}/{id_} is left out: {reason}", err=True)
+    click.echo(
+        f"careloom: {len(aside)} resources were left out, as the view cannot be run on them.", err=True
+    )
+    sys.exit(_NOT_ALL)
 
 
 def _say(issue: Issue) -> None:

@@ -25,10 +25,11 @@ from careloom.lake.engine import connect
 from careloom.lake.known import compiled
 from careloom.lake.lake import Lake
 from careloom.lake.order import SECONDS, Order, Wanted, unpacked
+from careloom.lake.poison import named
 from careloom.lake.row import Row, to_row, to_table
 from careloom.lake.sandbox import Limits
 from careloom.lake.session import opened, seal
-from careloom.lake.stream import Pipe, piped, streamed
+from careloom.lake.stream import Pipe, piped, source_of, streamed
 from careloom.lake.view.statement import Statement
 from careloom.store.actor import Actor, refuse_sql
 from careloom.store.database import Database
@@ -74,7 +75,17 @@ def of_resources(
     with piped() as pipe, connect(threads=limits.threads, memory=limits.memory) as duck:
         duck.register("careloom_source", to_table(rows, statement.resource))
         seal(duck, None, [pipe.path])
-        yield from streamed(duck, statement, replace(wanted, since=None), pipe, "careloom_source")
+        yield from _named(duck, statement, replace(wanted, since=None), pipe, "careloom_source")
+
+
+def _named(
+    duck: duckdb.DuckDBPyConnection, statement: Statement, wanted: Wanted, pipe: Pipe, source: str = ""
+) -> Iterator[bytes]:
+    """The rows; where the view stops the error names the resource, which is one of those that the actor sees."""
+    try:
+        yield from streamed(duck, statement, wanted, pipe, source)
+    except OutcomeError as error:
+        raise named(duck, statement, source_of(statement, wanted, source), error) from None
 
 
 def _row(number: int, resource: Resource, wanted: str, since: datetime | None) -> Iterator[Row]:
@@ -98,7 +109,7 @@ def _of_lake(
     rtype = statement.resource
     found = _table(database, lake, _narrowed(actor, rtype, order.patients), rtype, limits)
     with piped() as pipe, _closed(lake, found, pipe, limits) as duck:
-        yield from streamed(duck, statement, order.wanted, pipe)
+        yield from _named(duck, statement, order.wanted, pipe)
 
 
 def _narrowed(actor: Actor, rtype: str, patients: frozenset[str] | None) -> Actor:

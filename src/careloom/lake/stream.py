@@ -98,11 +98,16 @@ def streamed(
         raise failed[0]
 
 
+def source_of(statement: Statement, wanted: Wanted, source: str = "") -> str:
+    """What stands behind FROM, of which only what is wanted."""
+    table = source or f'"{statement.resource}"'
+    if wanted.since is None:
+        return table
+    moment = wanted.since.astimezone(UTC).isoformat()
+    return f"(select * from {table} where last_updated > timestamptz '{moment}')"
+
+
 def _sql(statement: Statement, wanted: Wanted, source: str) -> str:
-    if wanted.since is not None:
-        table = source or f'"{statement.resource}"'
-        moment = wanted.since.astimezone(UTC).isoformat()
-        source = f"(select * from {table} where last_updated > timestamptz '{moment}')"
-    sql = statement.sql("duckdb", source)
+    sql = statement.sql("duckdb", source_of(statement, wanted, source))
     cells = as_texts(statement, sql) if wanted.form == "csv" else sql
     return cells if wanted.limit is None else f"SELECT * FROM ({cells}) AS l LIMIT {wanted.limit}"

@@ -17,7 +17,7 @@ import msgspec
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import dumps
 from careloom.flow.steps.work import Made, Work
-from careloom.lake import engine
+from careloom.lake import engine, poison
 from careloom.lake.fresh import replacing
 from careloom.lake.known import KnownView, all_views, refuse_left_out, site_views
 from careloom.lake.lake import Lake
@@ -60,8 +60,12 @@ def views(work: Work) -> Made:
     wanted = {name: known[name] for name in _wanted(work, list(known), "view")}
     source = b"".join(dumps(view.definition) for _, view in sorted(wanted.items()))
     since = work.since.isoformat() if work.since else ""
-    writers = {name: _of_view(lake, view, since) for name, view in wanted.items()}
+    aside: dict[str, int] = {}
+    writers = {name: _of_view(lake, view, since, aside) for name, view in wanted.items()}
     made = _made(work, lake, VIEWS, f"{since} {blake2b(source, digest_size=8).hexdigest()}", writers)
+    if aside:
+        told = ", ".join(f"{count} of {name}" for name, count in sorted(aside.items()))
+        made.gates.append(Gate("few resources are left out of a view", is_held=True, told=told))
     if left_out:
         made.gates.append(
             Gate("each file is a view", is_held=False, told="; ".join(each.words for each in left_out[:3]))
@@ -98,18 +102,27 @@ def _wanted(work: Work, known: list[str] | tuple[str, ...], what: str) -> list[s
     return list(work.names or known)
 
 
-def _of_view(lake: Lake, view: KnownView, since: str) -> Writing:
+def _of_view(lake: Lake, view: KnownView, since: str, aside: dict[str, int]) -> Writing:
+    """Writes the rows; resources on which the view cannot be run are left out, and counted in `aside`."""
+
     def write(path: Path) -> int:
         statement = view.statement
         with lake.connection(STATION, types=[statement.resource], may_lack=True) as duck, engine.outcomes():
-            source = ""
+            source = f'"{statement.resource}"'
             if since:
                 duck.execute(
                     f'create view "_since" as select * from "{statement.resource}"'
                     f" where last_updated >= timestamptz {literal(since)}"
                 )
                 source = '"_since"'
-            return engine.write(duck, statement, path, "parquet", source)
+            try:
+                return engine.write(duck, statement, path, "parquet", source)
+            except OutcomeError as error:
+                if not poison.is_of_a_resource(error) or not poison.may_stop(statement):
+                    raise
+            found = poison.left_out(duck, statement, source)
+            aside[view.name] = len(found)
+            return engine.write(duck, statement, path, "parquet", poison.without(source, found))
 
     return write
 

@@ -300,3 +300,15 @@ def test_a_view_of_the_sites_folder_is_run_by_its_name_and_a_broken_one_says_whe
     assert wrong(answer)[:2] == (400, "structure")
     assert "odd.json is left out: The file is not JSON" in answer.text
     assert "line 2" in answer.text
+
+
+def test_a_view_that_stops_names_the_resource_at_which_it_did(physician: httpx.Client) -> None:
+    told = {
+        "resourceType": "ViewDefinition", "status": "active", "resource": "Patient",
+        "select": [{"column": [{"name": "given", "path": "name.given.where($this != 'x')"}]}],
+        "where": [{"path": "id = 'p2'"}],
+    }  # fmt: skip
+    answer = physician.post("/ViewDefinition/$run", json=told)
+    assert wrong(answer)[:2] == (422, "processing")
+    assert "So it is in Patient/p2." in answer.text
+    assert "Zebedee" not in answer.text
