@@ -84,18 +84,23 @@ def bare(lake: Lake, rtype: str) -> Table:
 
 
 def _make(duck: duckdb.DuckDBPyConnection, current: str, sees: Seen, path: Path) -> None:
+    kind = "anti" if sees.is_rest else "semi"
+    sql = f"select v.* from ({current}) v {kind} join sees s on s.id = v.id and s.version_id = v.version_id"
+    copied(duck, sql, sees, path)
+
+
+def copied(duck: duckdb.DuckDBPyConnection, sql: str, sees: Seen, path: Path) -> None:
+    """Make the file of a cut; the SELECT may name `sees`: id and version_id of what is seen, or of what is hidden."""
     path.parent.mkdir(mode=0o700, exist_ok=True)
     ids, versions = zip(*sees.pairs, strict=True) if sees.pairs else ((), ())
     duck.register(
         "sees", pa.table({"id": pa.array(ids, pa.string()), "version_id": pa.array(versions, pa.int32())})
     )
-    kind = "anti" if sees.is_rest else "semi"
     try:
         with replacing(path) as fresh:
             # Small groups: a type has up to 1,182 columns, and each has its buffer while a group is written.
             duck.execute(
-                f"copy (select v.* from ({current}) v {kind} join sees s on s.id = v.id and s.version_id = v.version_id)"
-                f" to {literal(fresh)} (format parquet, compression zstd, row_group_size 10240)"
+                f"copy ({sql}) to {literal(fresh)} (format parquet, compression zstd, row_group_size 10240)"
             )
     finally:
         duck.unregister("sees")

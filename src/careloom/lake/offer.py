@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from careloom.fhir.outcome import OutcomeError
+from careloom.fhir.resource import Resource
 from careloom.lake.known import KnownView, all_views, ready
 from careloom.lake.lake import Lake
 from careloom.lake.marts import mart
@@ -54,6 +55,8 @@ class Offer:
     columns: tuple[Column, ...]
     statement: Statement | None = None
     """Of a view."""
+    definition: Resource | None = None
+    """The same, as it was written."""
 
     @property
     def full(self) -> str:
@@ -111,7 +114,7 @@ def _view(view: KnownView) -> Offer | None:
         for each in statement.columns
     )
     about = str(told.get("title") or told.get("description") or _origin(view))
-    return Offer("views", view.name, about, tuple(columns), statement)
+    return Offer("views", view.name, about, tuple(columns), statement, told)
 
 
 def _origin(view: KnownView) -> str:

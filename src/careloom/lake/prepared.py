@@ -12,6 +12,7 @@ from pathlib import Path
 
 from careloom.lake import sight
 from careloom.lake.cut import Maker, Table, bare, table
+from careloom.lake.kept.ready import ready_rows
 from careloom.lake.lake import Lake
 from careloom.lake.marts import mart
 from careloom.lake.offer import Column, Offer
@@ -44,7 +45,11 @@ def prepared(
     """What `asks` needs, as `actor` may see it; `maker` opens an engine that sees all, if something must be cut."""
     named = [offered[name] for name in asks.tables if name in offered]
     marts = [one.name for one in named if one.group == "marts"]
-    views = {one.name: one.statement for one in named if one.statement is not None}
+    kept = {
+        one.name: rows for one in named
+        if one.definition is not None and (rows := ready_rows(lake, connection, actor, one.definition, maker))
+    }  # fmt: skip
+    views = {one.name: one.statement for one in named if one.statement is not None and one.name not in kept}
     cdm = [one.name for one in named if one.group == "omop"]
     read = {name for name in asks.tables if name not in offered}
     read.update(*(mart.READS[name] for name in marts), (statement.resource for statement in views.values()))
@@ -60,10 +65,11 @@ def prepared(
         *(mart.views(marts) if marts else ()),
         *(f"create schema {group}" for group in groups),
         *(f'create view views."{name}" as {_flat(statement)}' for name, statement in views.items()),
+        *(f'create view views."{name}" as {one.sql}' for name, one in kept.items()),
         *told.statements,
         *(_empty(lake, one) for one in listed),
     ]
-    files = [*(file for one in types for file in one.files), *told.files]
+    files = [*(file for one in (*types, *kept.values()) for file in one.files), *told.files]
     return Prepared(tuple(statements), tuple(files))
 
 

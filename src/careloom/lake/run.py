@@ -20,8 +20,9 @@ import duckdb
 from careloom.fhir.facts import facts
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import Resource, dumps
-from careloom.lake.cut import Table, bare, table
+from careloom.lake.cut import Maker, Table, bare, table
 from careloom.lake.engine import connect
+from careloom.lake.kept.ready import ready_rows
 from careloom.lake.known import compiled
 from careloom.lake.lake import Lake
 from careloom.lake.order import SECONDS, Order, Wanted, unpacked
@@ -32,7 +33,7 @@ from careloom.lake.session import opened, seal
 from careloom.lake.stream import Pipe, piped, source_of, streamed
 from careloom.lake.view.statement import Statement
 from careloom.store.actor import Actor, refuse_sql
-from careloom.store.database import Database
+from careloom.store.database import Connection, Database
 
 LIMITS = Limits(seconds=SECONDS, threads=1)
 """One thread: several would hold what they made until it is its turn, and a slow reader makes that all there is."""
@@ -107,9 +108,18 @@ def _of_lake(
     database: Database, lake: Lake, actor: Actor, order: Order, statement: Statement, limits: Limits
 ) -> Iterator[bytes]:
     rtype = statement.resource
-    found = _table(database, lake, _narrowed(actor, rtype, order.patients), rtype, limits)
+    who = _narrowed(actor, rtype, order.patients)
+    with _maker(database, lake, limits) as (connection, maker):
+        # Kept rows do not say when their resource was changed.
+        kept = None if order.wanted.since else ready_rows(lake, connection, who, order.definition, maker)
+        found = kept or (
+            table(lake, connection, who, rtype, maker) if rtype in lake.types else bare(lake, rtype)
+        )
     with piped() as pipe, _closed(lake, found, pipe, limits) as duck:
-        yield from _named(duck, statement, order.wanted, pipe)
+        if kept:
+            yield from streamed(duck, statement, order.wanted, pipe, kept=kept.sql)
+        else:
+            yield from _named(duck, statement, order.wanted, pipe)
 
 
 def _narrowed(actor: Actor, rtype: str, patients: frozenset[str] | None) -> Actor:
@@ -119,10 +129,8 @@ def _narrowed(actor: Actor, rtype: str, patients: frozenset[str] | None) -> Acto
     return replace(actor, patients=patients if actor.patients is None else patients & actor.patients)
 
 
-def _table(database: Database, lake: Lake, actor: Actor, rtype: str, limits: Limits) -> Table:
-    if rtype not in lake.types:
-        return bare(lake, rtype)
-
+@contextmanager
+def _maker(database: Database, lake: Lake, limits: Limits) -> Generator[tuple[Connection, Maker]]:
     @contextmanager
     def maker() -> Generator[duckdb.DuckDBPyConnection]:
         with opened(lake.root, limits.memory, limits.threads) as duck:
@@ -130,7 +138,7 @@ def _table(database: Database, lake: Lake, actor: Actor, rtype: str, limits: Lim
 
     # No transaction: a cut may take minutes, and who waits for all transactions would wait for it.
     with database.autocommit() as connection:
-        return table(lake, connection, actor, rtype, maker)
+        yield connection, maker
 
 
 @contextmanager

@@ -64,14 +64,20 @@ def piped() -> Generator[Pipe]:
 
 
 def streamed(
-    duck: duckdb.DuckDBPyConnection, statement: Statement, wanted: Wanted, pipe: Pipe, source: str = ""
+    duck: duckdb.DuckDBPyConnection,
+    statement: Statement,
+    wanted: Wanted,
+    pipe: Pipe,
+    source: str = "",
+    kept: str = "",
 ) -> Iterator[bytes]:
-    """The rows, some thousand bytes at a time. `source`: what stands behind FROM; by default the type's own table.
+    """The rows, some thousand bytes at a time. `source`: what stands behind FROM; by default the type's own table. `kept`: a
+    SELECT of the rows, where they stand already.
 
     Raises OutcomeError, maybe after the first pieces: what was given before is not the whole then.
     """
     failed: list[OutcomeError] = []
-    sql = _sql(statement, wanted, source)
+    sql = _cells(statement, wanted, kept or statement.sql("duckdb", source_of(statement, wanted, source)))
     how = _COPY[wanted.form].format(header=wanted.has_header)
 
     def write() -> None:
@@ -107,7 +113,6 @@ def source_of(statement: Statement, wanted: Wanted, source: str = "") -> str:
     return f"(select * from {table} where last_updated > timestamptz '{moment}')"
 
 
-def _sql(statement: Statement, wanted: Wanted, source: str) -> str:
-    sql = statement.sql("duckdb", source_of(statement, wanted, source))
+def _cells(statement: Statement, wanted: Wanted, sql: str) -> str:
     cells = as_texts(statement, sql) if wanted.form == "csv" else sql
     return cells if wanted.limit is None else f"SELECT * FROM ({cells}) AS l LIMIT {wanted.limit}"
