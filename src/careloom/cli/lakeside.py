@@ -38,8 +38,9 @@ _HOW = {
     "element": "field    ",
     "reference": "fields that identify what it points to:",
     "shared": "field of another resource with the same element:",
-    "resource": "added by the map to a resource that is made of",
+    "resource": "added by careloom to a resource that is made of",
     "none": "field     none: careloom derived it of this message",
+    "untold": "field     which place of this message states it cannot be told",
 }
 
 

@@ -6,11 +6,9 @@ Room: flow. Standard: https://hl7.org/fhir/R4/http.html#trules and https://hl7.o
 from __future__ import annotations
 
 import secrets
-from base64 import b64decode
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
 from urllib.parse import parse_qsl
 
 from careloom.fhir import bundle as bundles
@@ -212,7 +210,7 @@ def _patched(read: Reader, place: str, body: bytes, version: int | None, demand:
         text = "The resource was changed meanwhile: read it again, and repeat your patch."
         raise OutcomeError(Issue("conflict", text))
     current = stored.resource()
-    patched = patch.apply(current, _operations(body))
+    patched = patch.apply(current, patch.operations_of(loads(body)))
     if (patched.get("resourceType"), patched.get("id")) != (rtype, id_):
         raise OutcomeError(Issue("processing", "A patch may change neither resourceType nor id."))
     issues = [issue for issue in validate(patched) if issue.is_error]
@@ -220,20 +218,6 @@ def _patched(read: Reader, place: str, body: bytes, version: int | None, demand:
         raise OutcomeError(*[replace(issue, code="processing") for issue in issues])
     demand.require(patched)
     return Write(patched, None if patched != current else stored.body, "put", "PATCH", stored.version)
-
-
-def _operations(body: bytes) -> Any:
-    """What a PATCH brings: Parameters (FHIRPath Patch), or a Binary that holds a JSON Patch."""
-    resource = loads(body)
-    if not isinstance(resource, dict) or resource.get("resourceType") != "Binary":
-        return resource
-    if resource.get("contentType") != patch.JSON_PATCH:
-        raise OutcomeError(Issue("not-supported", f"A Binary that patches holds {patch.JSON_PATCH}."))
-    try:
-        raw = b64decode(str(resource.get("data", "")), validate=True)
-    except ValueError:
-        raise OutcomeError(Issue("structure", "The data of the Binary are not base64.")) from None
-    return loads(raw)
 
 
 def _standing(read: Reader, place: str) -> Committed:

@@ -4,7 +4,7 @@ Room: lake. May import: lake.lake, store.read, store.events, fhir. Everything is
 
 A version may say what an earlier one said already: the field is looked for from the version in the lake backwards, as
 long as the cell has the same value. For a format with a loss ledger (HL7 v2) the ledger knows the field; what came as
-FHIR is the same element of the entry, or line, that the resource came in.
+FHIR is the same element of the entry, or line, that the resource came in, or the operation of a patch (lake.stated).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from careloom.fhir.outcome import Issue, OutcomeError
-from careloom.fhir.resource import Resource, loads
 from careloom.lake.lake import Lake
+from careloom.lake.stated import LINES, UNTOLD, Version, stated
 from careloom.lake.trail import Found, How, trail, value_at
 from careloom.store import events
 from careloom.store.actor import Actor
@@ -26,7 +26,7 @@ from careloom.store.event import Event
 from careloom.store.read import Reader
 from careloom.store.stored import Stored
 
-_FHIR = ("fhir", "ndjson")
+_FHIR = ("fhir", *LINES)
 
 
 class Cell(NamedTuple):
@@ -76,9 +76,9 @@ def lineage(database: Database, lake: Lake, actor: Actor, cell: Cell, blobs: Blo
         best = told[-1], _event(connection, told[-1], actor, blobs), Found((), "none")
         for stored in told:
             event = _event(connection, stored, actor, blobs)
-            found = _found(connection, event, actor, stored, path) if event else best[2]
+            found = _found(connection, event, actor, stored, path) if event else Found((), "none")
             # A message that states the element itself says more than one that speaks of the resource only.
-            if found.fields and (found.how != "resource" or not best[2].fields):
+            if not best[2].fields or (found.fields and found.how != "resource"):
                 best = stored, event, found
             if found.fields and found.how != "resource":
                 break
@@ -122,40 +122,10 @@ def _told(newest: Stored, path: str, stored: Stored, event: Event | None, found:
 def _found(connection: Connection, event: Event, actor: Actor, stored: Stored, path: str) -> Found:
     if event.kind not in _FHIR:
         lines = events.ledger(connection, event.id, actor)
-        return trail(lines, stored.resource(), path, Reader(connection, actor))
-    where = next((where for where, one in _inside(event) if _is_same(one, stored)), None)
-    return Found((), "none") if where is None else Found((f"{where}.{path}",), "element")
-
-
-def _inside(event: Event) -> Iterator[tuple[str, Resource]]:
-    """Where in a message of FHIR each resource stands."""
-    if event.kind == "ndjson":
-        for number, line in enumerate(event.body.splitlines(), 1):
-            if line.strip():
-                yield f"line {number}", loads(line)
-        return
-    body: dict[str, Any] = loads(event.body)
-    if body.get("resourceType") != "Bundle":
-        yield body["resourceType"], body
-        return
-    entries: list[dict[str, Any]] = body.get("entry") or []
-    for number, entry in enumerate(entries):
-        if isinstance(entry.get("resource"), dict):
-            yield f"Bundle.entry[{number}].resource", entry["resource"]
-
-
-def _is_same(stated: Resource, stored: Stored) -> bool:
-    """Whether this became that: the id and what names other entries are given anew in a transaction."""
-    if stated.get("resourceType") != stored.rtype:
-        return False
-    return stated.get("id") == stored.id or _skeleton(stated) == _skeleton(stored.resource())
-
-
-def _skeleton(resource: Resource) -> Any:
-    return _without_references({n: held for n, held in resource.items() if n not in ("id", "meta", "text")})
-
-
-def _without_references(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _without_references(held) for name, held in value.items() if name != "reference"}
-    return [_without_references(held) for held in value] if isinstance(value, list) else value
+        # A message without a ledger tells nothing of its fields.
+        return trail(lines, stored.resource(), path, Reader(connection, actor)) if lines else UNTOLD
+    reader = Reader(connection, actor)
+    before = reader.version(stored.rtype, stored.id, stored.version - 1)
+    is_there = before is not None and not before.is_deleted
+    version = Version(stored.resource(), before.resource() if before is not None and is_there else None)
+    return stated(event, version, path)

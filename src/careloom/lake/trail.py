@@ -16,7 +16,7 @@ from careloom.fhir.resource import Resource
 from careloom.store.ledger import LedgerLine
 from careloom.store.read import Reader
 
-How = Literal["element", "reference", "shared", "resource", "none"]
+How = Literal["element", "reference", "shared", "resource", "none", "untold"]
 
 _STEP = re.compile(r"([A-Za-z_]+)(?:\[(\d+)\])?")
 
@@ -26,7 +26,7 @@ class Found(NamedTuple):
 
     element: they became it, a part of it, or what it is a part of; reference: they identify what it points to; shared:
     they became the same element, with the same value, of another resource; resource: they became other elements of
-    the resource, and the map adds this one.
+    the resource, and the map adds this one; none: the map states it of no field; untold: it cannot be said.
     """
 
     fields: tuple[str, ...]

@@ -12,12 +12,13 @@ not there, a test that fails), `too-costly` for one that would grow without boun
 
 from __future__ import annotations
 
+from base64 import b64decode
 from typing import Any
 
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.patch import fhirpath, json
 from careloom.fhir.patch.tree import without_empties
-from careloom.fhir.resource import Resource
+from careloom.fhir.resource import Resource, loads
 
 JSON_PATCH = "application/json-patch+json"
 """The media type of a JSON Patch; a FHIRPath Patch comes as any FHIR resource does."""
@@ -39,6 +40,23 @@ def apply(resource: Resource, operations: Any) -> Resource:
     raise OutcomeError(
         Issue("structure", "A patch is a list of JSON Patch operations or a Parameters resource.")
     )
+
+
+def operations_of(body: Any) -> Any:
+    """What a PATCH brings: Parameters (FHIRPath Patch), a list, or a Binary that holds a JSON Patch. Raises OutcomeError.
+
+    >>> operations_of({"resourceType": "Binary", "contentType": JSON_PATCH, "data": "W10="})
+    []
+    """
+    if not isinstance(body, dict) or body.get("resourceType") != "Binary":
+        return body
+    if body.get("contentType") != JSON_PATCH:
+        raise OutcomeError(Issue("not-supported", f"A Binary that patches holds {JSON_PATCH}."))
+    try:
+        raw = b64decode(str(body.get("data", "")), validate=True)
+    except ValueError:
+        raise OutcomeError(Issue("structure", "The data of the Binary are not base64.")) from None
+    return loads(raw)
 
 
 def _whole(patched: Any) -> Resource:
