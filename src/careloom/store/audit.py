@@ -20,6 +20,7 @@ from typing import Any, Literal, LiteralString, NamedTuple, cast
 import structlog
 
 from careloom.fhir.outcome import Issue, OutcomeError
+from careloom.store import copying
 from careloom.store.actor import Actor, may
 from careloom.store.database import Connection, Database
 from careloom.store.fetch import fetch
@@ -67,11 +68,7 @@ COLUMNS: LiteralString = (
 
 INSERT = f"INSERT INTO audit ({COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)".encode()
 
-INSERT_MANY = f"""
-INSERT INTO audit (tx, {COLUMNS})
-SELECT (SELECT feed_now()), * FROM unnest(%s::timestamptz[], %s::text[], %s::text[], %s::smallint[], %s::text[],
-  %s::text[], %s::bigint[], %s::int[], %s::text[], %s::text[])
-"""
+COPY_MANY: LiteralString = f"copy audit (tx, {COLUMNS}) from stdin (format binary)"
 
 # Times as microseconds and a JSON array: the text that is hashed depends on no setting of the session.
 ROW_TEXT = """json_build_array(tx, id, (extract(epoch FROM recorded) * 1000000)::bigint, actor, interaction,
@@ -110,15 +107,52 @@ def record(connection: Connection, access: Access) -> None:
 
 
 def record_many(connection: Connection, accesses: Sequence[Access]) -> None:
-    """Write many lines at once."""
-    columns = [list(column) for column in zip(*map(_row, accesses), strict=True)]
-    if columns:
-        connection.execute(INSERT_MANY, columns)
+    """Write many lines at once: by COPY, at a tenth of what an INSERT of arrays takes of Python."""
+    if not accesses:
+        return
+    [(tx,)] = fetch(connection, b"select feed_now()")
+    # Most texts come again: who asks, from where, by what.
+    texts: dict[str, bytes] = {}
+    packed = [_packed(tx, access, texts) for access in accesses]
+    with connection.cursor().copy(COPY_MANY) as stream:
+        stream.write(b"".join((copying.HEADER, *packed, copying.TRAILER)))
+
+
+def _packed(tx: int, access: Access, texts: dict[str, bytes]) -> bytes:
+    """A line as COPY takes it."""
+
+    def told(value: str) -> bytes:
+        found = texts.get(value)
+        if found is None:
+            found = texts[value] = copying.text(_clean(value))
+        return found
+
+    return b"".join(
+        (
+            copying.fields(len(access) + 1),
+            copying.int8(tx),
+            copying.time(access.recorded),
+            told(access.actor),
+            told(access.interaction),
+            copying.int2(access.outcome),
+            told(access.what),
+            told(access.patient),
+            copying.int8(access.event_id),
+            copying.int4(access.number),
+            told(access.parameters),
+            told(access.address),
+        )
+    )
 
 
 def _row(access: Access) -> list[Any]:
-    """Its columns. What a client names may hold what PostgreSQL's text cannot, and must not keep others' lines out."""
-    return [value.replace("\0", "\ufffd") if isinstance(value, str) else value for value in access]
+    """Its columns."""
+    return [_clean(value) if isinstance(value, str) else value for value in access]
+
+
+def _clean(text: str) -> str:
+    """What a client names may hold what PostgreSQL's text cannot, and must not keep others' lines out."""
+    return text.replace("\0", "\ufffd")
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,8 @@ _COPY = {
 }
 
 _int8 = struct.Struct(">iq").pack
+_int4 = struct.Struct(">ii").pack
+_count = struct.Struct(">h").pack
 _int2 = struct.Struct(">ih").pack
 _length = struct.Struct(">i").pack
 _head = struct.Struct(">hiqiqiqiq").pack
@@ -103,6 +105,21 @@ def _side_rows(rid: int, row: Row, rows: dict[str, list[bytes]]) -> None:
         rows["s_dat"].append(_date_row(4, 8, rid, 8, micros(lo), 8, micros(hi), 2, parameter))
     for code in row.second_codes:
         rows["s_second"].append(_second_row(2, 8, rid, 8, code))
+
+
+def fields(count: int) -> bytes:
+    """The head of a row of so many fields."""
+    return _count(count)
+
+
+def int2(value: int) -> bytes:
+    """A smallint field."""
+    return _int2(2, value)
+
+
+def int4(value: int | None) -> bytes:
+    """An int field."""
+    return NULL if value is None else _int4(4, value)
 
 
 def int8(value: int | None) -> bytes:
