@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 from urllib.parse import quote_plus
 
 from careloom.fhir.clause import building
@@ -14,13 +15,15 @@ from careloom.fhir.outcome import Issue, operation_outcome
 from careloom.fhir.query import Query
 from careloom.fhir.resource import dumps
 from careloom.store.search import Page
-from careloom.store.stored import Stored
+from careloom.store.stored import Match, Shown, Stored
 
 CURSOR = "_cursor"
 """Parameter of a next link: where the page starts."""
 
 
-def searchset(base: str, rtype: str, pairs: Sequence[tuple[str, str]], query: Query, page: Page) -> bytes:
+def searchset(
+    base: str, rtype: str, pairs: Sequence[tuple[str, str]], query: Query, page: Page[Shown] | Page[Stored]
+) -> bytes:
     """The Bundle; links and full URLs start with `base` (empty: they are relative). Ignored parameters are named."""
     # A search on all types has the address of the server itself.
     address = "/".join(part for part in (base, "" if rtype == "Resource" else rtype) if part)
@@ -38,7 +41,7 @@ def searchset(base: str, rtype: str, pairs: Sequence[tuple[str, str]], query: Qu
 
 
 def _links(
-    address: str, pairs: Sequence[tuple[str, str]], ignored: Sequence[str], page: Page
+    address: str, pairs: Sequence[tuple[str, str]], ignored: Sequence[str], page: Page[Any]
 ) -> list[dict[str, str]]:
     """`self` says what was done, without what was ignored; the others lead to pages, where there are several."""
     done = [pair for pair in pairs if pair[0] not in ignored]
@@ -73,12 +76,12 @@ def _quoted_character(found: re.Match[str]) -> str:
     return quote_plus(found[0])
 
 
-def entry(base: str, stored: Stored, mode: str) -> bytes:
+def entry(base: str, stored: Match, mode: str) -> bytes:
     """One entry of the Bundle; `mode` is match or include."""
     return b"".join(_entries(base, [stored], mode)[1:])
 
 
-def _entries(base: str, found: Sequence[Stored], mode: str) -> list[bytes]:
+def _entries(base: str, found: Sequence[Match], mode: str) -> list[bytes]:
     """The pieces of the entries, a comma before each."""
     start = f'{{"fullUrl":"{base}/' if base else '{"fullUrl":"'
     end = f',"search":{{"mode":"{mode}"}}}}'.encode()

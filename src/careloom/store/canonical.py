@@ -14,7 +14,7 @@ from careloom.fhir.searchelement import elements
 from careloom.fhir.searchparam import SearchParameter, parameters
 from careloom.store.condition import NEVER, Condition, all_of, any_of, overlaps
 from careloom.store.hashes import code_entry, uri_entry
-from careloom.store.stored import Stored
+from careloom.store.stored import Match
 
 
 @cache
@@ -28,7 +28,7 @@ def is_canonical(parameter: SearchParameter) -> bool:
     return parameter.type == "reference" and any(route.type in {"canonical", "uri"} for route in routes)
 
 
-def addresses_of(stored: Stored) -> list[str]:
+def addresses_of(stored: Match) -> list[str]:
     """The canonicals that mean a resource: its url, and its url with its version."""
     resource = stored.resource()
     url, version = resource.get("url"), resource.get("version")
@@ -45,7 +45,7 @@ def means(resource: Resource, parameter: SearchParameter, addresses: Collection[
     return any(isinstance(one, str) and one in addresses for one in found)
 
 
-def canonicals_in(sources: Iterable[Stored], parameter: SearchParameter) -> set[str]:
+def canonicals_in(sources: Iterable[Match], parameter: SearchParameter) -> set[str]:
     """Every canonical that this parameter finds in the sources, as it is written there."""
     return {
         element.value

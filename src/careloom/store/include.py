@@ -24,7 +24,7 @@ from careloom.store.database import Connection
 from careloom.store.fetch import fetch
 from careloom.store.hashes import hash64, salt
 from careloom.store.resource_type import RESOURCE_TYPES, columns_of, number_of
-from careloom.store.stored import Stored
+from careloom.store.stored import Match, Stored
 
 MAX_INCLUDED = 5_000
 """More than this beside one page is refused, rather than cut off silently."""
@@ -34,13 +34,13 @@ MAX_ROUNDS = 40
 _REFERENCE = re.compile(rb'"reference":("(?:[^"\\\\]|\\\\.)*")')
 
 
-def included(connection: Connection, actor: Actor, query: Query, matches: Sequence[Stored]) -> list[Stored]:
+def included(connection: Connection, actor: Actor, query: Query, matches: Sequence[Match]) -> list[Stored]:
     """Resources beside the matches, each once. Raises OutcomeError(too-costly) beyond MAX_INCLUDED."""
     if not (query.includes or query.revincludes):
         return []
     found: dict[int, Stored] = {}
     seen = {match.key for match in matches}
-    fresh = list(matches)
+    fresh: Sequence[Match] = matches
     for turn in range(MAX_ROUNDS + 1):
         includes = [one for one in query.includes if turn == 0 or one.iterate]
         revincludes = [one for one in query.revincludes if turn == 0 or one.iterate]
@@ -50,9 +50,10 @@ def included(connection: Connection, actor: Actor, query: Query, matches: Sequen
             *_forward(connection, includes, fresh),
             *_backward(connection, actor, revincludes, fresh),
         ]
-        fresh = [one for one in _read(connection, actor, conditions) if one.key not in seen]
-        seen.update(one.key for one in fresh)
-        found.update((one.key, one) for one in fresh)
+        beside = [one for one in _read(connection, actor, conditions) if one.key not in seen]
+        seen.update(one.key for one in beside)
+        found.update((one.key, one) for one in beside)
+        fresh = beside
         if len(found) > MAX_INCLUDED or (fresh and turn == MAX_ROUNDS):
             text = f"More than {MAX_INCLUDED} resources, or {MAX_ROUNDS} steps away, are to be included: ask for less."
             raise OutcomeError(Issue("too-costly", text))
@@ -74,7 +75,7 @@ def _parameters(include: Include, rtype: str) -> list[SearchParameter]:
 
 
 def _forward(
-    connection: Connection, includes: Sequence[Include], sources: Sequence[Stored]
+    connection: Connection, includes: Sequence[Include], sources: Sequence[Match]
 ) -> Iterator[Condition]:
     if not includes:
         return
@@ -108,7 +109,7 @@ def _keys(include: Include, rtype: str, references: Mapping[str, int], entries: 
     return found
 
 
-def _canonical(include: Include, source: Stored) -> Iterator[Condition]:
+def _canonical(include: Include, source: Match) -> Iterator[Condition]:
     for parameter in filter(is_canonical, _parameters(include, source.rtype)):
         canonicals = canonicals_in([source], parameter)
         if canonicals:
@@ -124,7 +125,7 @@ def _canonical(include: Include, source: Stored) -> Iterator[Condition]:
                 yield all_of([Condition("r.rtype = %s", (number_of(rtype),)), condition])
 
 
-def _entries(connection: Connection, sources: Sequence[Stored]) -> dict[int, frozenset[int]]:
+def _entries(connection: Connection, sources: Sequence[Match]) -> dict[int, frozenset[int]]:
     """Of each rid its `ix`, and the key of its Patient."""
     sql = b"select rid, pat, ix from res where rid = any(%s)"
     rows = fetch(connection, sql, [[source.seq for source in sources]])
@@ -132,7 +133,7 @@ def _entries(connection: Connection, sources: Sequence[Stored]) -> dict[int, fro
 
 
 def _backward(
-    connection: Connection, actor: Actor, revincludes: Sequence[Include], targets: Sequence[Stored]
+    connection: Connection, actor: Actor, revincludes: Sequence[Include], targets: Sequence[Match]
 ) -> Iterator[Condition]:
     for one in revincludes:
         wanted = [target for target in targets if one.target in {"", target.rtype}]
@@ -148,7 +149,7 @@ def _backward(
 
 
 def _by_url(
-    connection: Connection, actor: Actor, parameter: SearchParameter, rtype: str, targets: Sequence[Stored]
+    connection: Connection, actor: Actor, parameter: SearchParameter, rtype: str, targets: Sequence[Match]
 ) -> list[int]:
     """Keys of the rows that name one of the targets by canonical."""
     addresses = {one for target in targets for one in addresses_of(target)}
@@ -159,7 +160,7 @@ def _by_url(
     return [one.key for one in found if means(one.resource(), parameter, addresses)]
 
 
-def _refers(parameter: SearchParameter, rtype: str, targets: Sequence[Stored]) -> Condition:
+def _refers(parameter: SearchParameter, rtype: str, targets: Sequence[Match]) -> Condition:
     """The row refers to one of the targets by this parameter."""
     keys = [target.key for target in targets]
     refers = overlaps("r.ix", [key ^ salt(parameter.id) for key in keys])

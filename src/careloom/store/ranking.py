@@ -22,7 +22,7 @@ from careloom.store.fetch import fetch
 from careloom.store.look import Look, chunks
 from careloom.store.place import Place
 from careloom.store.rows import Branch, Rows
-from careloom.store.stored import FIELDS, Stored, stored_of
+from careloom.store.stored import FIELDS, Kind, M, stored_of
 
 MAX_RANKED = 100_000
 """Matches that can be put in such an order."""
@@ -35,7 +35,7 @@ class _Row(NamedTuple):
     """Of each key of the order its value, or None."""
 
 
-def ranked_rows(look: Look, branches: Sequence[Branch], place: Place, count: int) -> Rows:
+def ranked_rows(look: Look, branches: Sequence[Branch], place: Place, count: int, kind: Kind[M]) -> Rows[M]:
     """The page of `count` rows at this place. Raises OutcomeError(too-costly) where there are too many matches."""
     # Types that are searched together agree in directions and in the types of their parameters.
     sort = branches[0].sort
@@ -48,7 +48,7 @@ def ranked_rows(look: Look, branches: Sequence[Branch], place: Place, count: int
         start, end = (0, past) if place.is_back else (past + is_there, len(rows))
     shown = rows[max(start, end - count) : end] if place.is_back else rows[start : start + count]
     values = [(*map(_written, row.ranks), str(row.key)) for row in shown]
-    return Rows(_read_again(look, shown), values, is_more=end - start > count)
+    return Rows(_read_again(look, shown, kind), values, is_more=end - start > count)
 
 
 def _all(look: Look, branches: Sequence[Branch]) -> list[_Row]:
@@ -129,8 +129,8 @@ def _read(sort: Sort, text: str) -> Any:
             return text[1:]
 
 
-def _read_again(look: Look, shown: Sequence[_Row]) -> list[Stored]:
-    sql = f"select {FIELDS} from res r where r.rid = any(%s)"
+def _read_again(look: Look, shown: Sequence[_Row], kind: Kind[M]) -> list[M]:
+    sql = f"select {kind.fields} from res r where r.rid = any(%s) and not r.is_deleted"
     rows = fetch(look.connection, sql.encode(), [[row.rid for row in shown]])
-    found = {stored.seq: stored for stored in stored_of(look.connection, rows)}
+    found = {stored.seq: stored for stored in kind.read(look.connection, rows)}
     return [found[row.rid] for row in shown if row.rid in found]

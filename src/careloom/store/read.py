@@ -27,7 +27,7 @@ from careloom.store.provenance import provenance_of, version_named
 from careloom.store.resource_type import number_of
 from careloom.store.search import Page, search
 from careloom.store.session import session_of
-from careloom.store.stored import FIELDS, Stored, stored_of
+from careloom.store.stored import FIELDS, SHOWN, STORED, Kind, M, Shown, Stored, stored_of
 from careloom.store.visible import versions, visible
 
 
@@ -162,9 +162,16 @@ class Reader:
         with knowing(session.catalogue):
             return parse(rtype, pairs, strict=strict, base=base, within=within)
 
-    def search(self, query: Query) -> Page:
+    def search(self, query: Query) -> Page[Stored]:
         """One page of a search. Raises OutcomeError(not-supported) for what cannot be answered exactly."""
-        page = search(self._connection, self._actor, query)
+        return self._search(query, STORED)
+
+    def shown(self, query: Query) -> Page[Shown]:
+        """The same for who shows what is found and asks not who wrote it."""
+        return self._search(query, SHOWN)
+
+    def _search(self, query: Query, kind: Kind[M]) -> Page[M]:
+        page = search(self._connection, self._actor, query, kind)
         if query.catalogue.ready and not session_of(self._connection).current(self._connection).holds(
             query.catalogue
         ):

@@ -6,7 +6,7 @@ Room: store. Touches: the tables res, s_str, s_qty, s_dat.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple
 
 from careloom.fhir.query import Sort
 from careloom.fhir.resource import Resource
@@ -15,7 +15,7 @@ from careloom.store.fetch import fetch
 from careloom.store.look import Look, chunks
 from careloom.store.order import Order, order_of
 from careloom.store.place import Place
-from careloom.store.stored import FIELDS, Stored, stored_of
+from careloom.store.stored import FIELDS, Kind, M, Match, stored_of
 
 MANY = 2_000
 """Rows that are read at once, at most, where most of them do not pass."""
@@ -34,7 +34,7 @@ class Branch(NamedTuple):
     is_dated: bool | None = None
     """None: dated and undated rows."""
 
-    def passes(self, stored: Stored) -> bool:
+    def passes(self, stored: Match) -> bool:
         """Whether the resource is what the index alone could not tell."""
         if not self.checks:
             return True
@@ -42,17 +42,17 @@ class Branch(NamedTuple):
         return all(check(resource) for check in self.checks)
 
 
-class Rows(NamedTuple):
+class Rows(NamedTuple, Generic[M]):
     """The rows of a page, as they are shown."""
 
-    matches: list[Stored]
+    matches: list[M]
     values: list[tuple[str, ...]]
     """Of each the values of the order's keys."""
     is_more: bool
     """Whether there are more in the direction in which they were read."""
 
 
-def found_rows(look: Look, branches: Sequence[Branch], place: Place, count: int) -> Rows:
+def found_rows(look: Look, branches: Sequence[Branch], place: Place, count: int, kind: Kind[M]) -> Rows[M]:
     """The page of `count` rows at this place."""
     orders = [order_of(branch.rtype, branch.sort, branch.is_dated) for branch in branches]
     orders = [order.backwards for order in orders] if place.is_back else orders
@@ -62,16 +62,16 @@ def found_rows(look: Look, branches: Sequence[Branch], place: Place, count: int)
     of_type = {branch.rtype: branch for branch in branches}
     is_checked = any(branch.checks for branch in branches)
 
-    def passes(stored: Stored) -> bool:
+    def passes(stored: Match) -> bool:
         return (of_type.get(stored.rtype) or branches[0]).passes(stored)
 
     size = count + 1
-    matches: list[Stored] = []
+    matches: list[M] = []
     kept: list[tuple[str, ...]] = []
     while True:
-        rows = _rows(look, list(zip(branches, orders, strict=True)), values, size)
+        rows = _rows(look, kind.fields, list(zip(branches, orders, strict=True)), values, size)
         # Where nothing is checked, the row beyond the page only says that there is one.
-        found = stored_of(look.connection, rows if is_checked else rows[:count])
+        found = kind.read(look.connection, rows if is_checked else rows[:count])
         if is_checked:
             good = [number for number, stored in enumerate(found) if passes(stored)]
             matches += [found[number] for number in good]
@@ -121,7 +121,7 @@ def _planned(look: Look, branches: Sequence[Branch]) -> int:
 
 
 def _rows(
-    look: Look, branches: Sequence[tuple[Branch, Order]], after: Sequence[str], limit: int
+    look: Look, fields: str, branches: Sequence[tuple[Branch, Order]], after: Sequence[str], limit: int
 ) -> list[tuple[Any, ...]]:
     parts: list[str] = []
     values: list[Any] = []
@@ -129,12 +129,12 @@ def _rows(
     for branch, own in branches:
         where = all_of([branch.condition, own.after(after)]) if after else branch.condition
         keys = own.texts if len(branches) == 1 else own.named
-        parts.append(f"select {FIELDS}, {keys} from res r where {where.sql} order by {own.sql} limit %s")
+        parts.append(f"select {fields}, {keys} from res r where {where.sql} order by {own.sql} limit %s")
         values += [*where.values, limit]
     sql = parts[0]
     if len(parts) > 1:
         # Each branch is cut off in the order of an index; only the few rows of all are sorted here.
         union = " union all ".join(f"({part})" for part in parts)
-        sql = f"select {FIELDS}, {order.named_texts} from ({union}) r order by {order.named_sql} limit %s"
+        sql = f"select {fields}, {order.named_texts} from ({union}) r order by {order.named_sql} limit %s"
         values.append(limit)
     return fetch(look.connection, sql.encode(), values)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache, partial
-from typing import NamedTuple
+from typing import Generic, NamedTuple
 
 import psycopg
 
@@ -32,7 +32,7 @@ from careloom.store.place import LAST, START, Place, following, place_of
 from careloom.store.ranking import ranked_rows
 from careloom.store.resource_type import number_of
 from careloom.store.rows import Branch, Rows, counted, found_rows
-from careloom.store.stored import Stored
+from careloom.store.stored import Kind, M, Stored
 from careloom.store.visible import visible
 
 DEFAULT_COUNT = 20
@@ -41,10 +41,10 @@ NARROW = 100
 """So few rows may each be looked at."""
 
 
-class Page(NamedTuple):
+class Page(NamedTuple, Generic[M]):
     """A page of a search."""
 
-    matches: list[Stored]
+    matches: list[M]
     included: list[Stored]
     total: int | None
     """How many match on all pages; None where nobody asked and it was not known for nothing."""
@@ -58,23 +58,23 @@ class Page(NamedTuple):
     """`_cursor` of the last page; None: this is the only one."""
 
 
-def search(connection: Connection, actor: Actor, query: Query) -> Page:
+def search(connection: Connection, actor: Actor, query: Query, kind: Kind[M]) -> Page[M]:
     """One page of what matches and the actor may see. Raises OutcomeError: too-costly or timeout, not-supported."""
     look = Look(connection, actor, time.monotonic() + TIME_LIMIT_S)
     try:
         with knowing(query.catalogue):
-            return _page(look, query)
+            return _page(look, query, kind)
     except psycopg.errors.QueryCanceled:
         text = "This search took too long: add a parameter that narrows it, or ask for a smaller _count."
         raise OutcomeError(Issue("timeout", text)) from None
 
 
-def _page(look: Look, query: Query) -> Page:
+def _page(look: Look, query: Query, kind: Kind[M]) -> Page[M]:
     count = min(DEFAULT_COUNT if query.count is None else query.count, MAX_COUNT)
     if count == 0 or query.summary == "count":
         return Page([], [], counted(look, _branches(look.whole, query), query.total), None, query.ignored)
     place = place_of(query.cursor, max(len(query.sort), 1) + 1)
-    rows = _rows(look, query, place, count)
+    rows = _rows(look, query, place, count, kind)
     after, before = following(rows.values, place, is_more=rows.is_more)
     total = len(rows.matches) if place == START and after is None else None
     if total is None and query.total in {"accurate", "estimate"}:
@@ -90,19 +90,19 @@ def _page(look: Look, query: Query) -> Page:
     )
 
 
-def _rows(look: Look, query: Query, place: Place, count: int) -> Rows:
+def _rows(look: Look, query: Query, place: Place, count: int, kind: Kind[M]) -> Rows[M]:
     """The rows of a page: walked, if the order and what is asked for allow of it, else all are found first."""
     parts = query.parts or (query,)
     if all(is_walked(part.rtype, part.sort) for part in parts):
         branches = _branches(look, query)
         if None not in look.gathered.values():
-            return found_rows(look, branches, place, count)
+            return found_rows(look, branches, place, count, kind)
         with suppress(psycopg.errors.QueryCanceled), hurried(look):
-            return found_rows(look, branches, place, count)
+            return found_rows(look, branches, place, count, kind)
         # What many refer to may still be far from the rows that come first.
     branches = _branches(look.whole, query)
     is_ordered = all(is_indexed(key) for branch in branches for key in branch.sort)
-    return (found_rows if is_ordered else ranked_rows)(look, branches, place, count)
+    return (found_rows if is_ordered else ranked_rows)(look, branches, place, count, kind)
 
 
 def _branches(look: Look, query: Query) -> list[Branch]:

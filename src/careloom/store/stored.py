@@ -5,9 +5,9 @@ Room: store. Touches: the tables res, hist, maker.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from zstandard import ZstdError
 
@@ -58,6 +58,52 @@ class Stored(NamedTuple):
         return loads(self.body)
 
 
+class Shown(NamedTuple):
+    """A current version as a search shows it: what stands beside it costs the search as much as what it is."""
+
+    rtype: str
+    id: str
+    version: int
+    last_updated: datetime
+    body: bytes
+    seq: int
+
+    @property
+    def key(self) -> int:
+        """Column `key` of its row."""
+        return hash64(f"{self.rtype}/{self.id}")
+
+    def resource(self) -> Resource:
+        """The parsed body."""
+        return loads(self.body)
+
+
+class Match(Protocol):
+    """What a search finds, as `Stored` or as `Shown`."""
+
+    @property
+    def rtype(self) -> str: ...  # noqa: D102
+    @property
+    def id(self) -> str: ...  # noqa: D102
+    @property
+    def body(self) -> bytes: ...  # noqa: D102
+    @property
+    def seq(self) -> int: ...  # noqa: D102
+    @property
+    def key(self) -> int: ...  # noqa: D102
+    def resource(self) -> Resource: ...  # noqa: D102
+
+
+M = TypeVar("M", bound=Match)
+
+
+class Kind(NamedTuple, Generic[M]):
+    """In what form a search gives what it finds: the columns it needs (aliased r), and what is made of rows that begin so."""
+
+    fields: str
+    read: Callable[[Connection, Sequence[tuple[Any, ...]]], list[M]]
+
+
 _made = tuple.__new__
 
 
@@ -91,6 +137,23 @@ def stored_of(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> list[S
         values = (rtype, id_, version, moment, is_deleted, body, event_id, actor, agent, depth, rid, by)
         found.append(_made(Stored, values))
     return found
+
+
+def shown_of(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> list[Shown]:
+    """Decode rows that begin with the fields of SHOWN."""
+    restore = session_of(connection).codec.restorer(connection, {row[5] for row in rows})
+    found: list[Shown] = []
+    for row in rows:
+        rid, number, id_, version, moment, dictionary, frame = row[:7]
+        rtype = RESOURCE_TYPES[number - 1]
+        body = spliced(restore[dictionary](frame), rtype, id_, version, moment)
+        found.append(_made(Shown, (rtype, id_, version, moment, body, rid)))
+    return found
+
+
+STORED = Kind(FIELDS, stored_of)
+SHOWN = Kind("r.rid, r.rtype, r.id, r.ver, r.lm, r.dict, r.body", shown_of)
+"""Of rows that are no deletions."""
 
 
 def stored_one_by_one(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> list[Stored]:

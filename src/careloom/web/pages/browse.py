@@ -130,7 +130,7 @@ def _found(call: Call, rtype: str, pairs: list[Pair], options: dict[str, str]) -
     }
 
 
-def _said(answer: Page, query: Query) -> str:
+def _said(answer: Page[Stored], query: Query) -> str:
     count = len(answer.matches)
     if answer.total is not None:
         total = f"{answer.total:,} {'match' if answer.total == 1 else 'matches'}"

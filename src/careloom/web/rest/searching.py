@@ -40,7 +40,7 @@ def _search(call: Call, rtype: str, within: tuple[str, str] | None = None) -> Re
     strict = prefers(call, "handling") == "strict"
     with call.glance() as reader:
         query = reader.asked(rtype, pairs, strict=strict, base=base, within=within)
-        page = reader.search(query)
+        page = reader.shown(query)
     names = ",".join(sorted({name for name, _ in pairs if not name.startswith("_cursor")}))[:500]
     call.seen("search-type", rtype, number=len(page.matches), parameters=names)
     address = "/".join((*within, call.parts["member"])) if within else rtype
