@@ -17,6 +17,7 @@ from careloom.lake.build import writing
 from careloom.settings import Settings, lake_root
 from careloom.store import accounts, report_runs, reports
 from careloom.store.actor import Actor
+from careloom.store.confinement import confine
 from careloom.store.database import Database
 from careloom.store.report import Draft, Parameter, Plan, Schedule, next_due
 
@@ -36,7 +37,7 @@ class Hospital:
         self.flow = Flow(database, self.settings, lambda: self.now)
         with database.connection() as connection:
             accounts.create_account(connection, "berg", "a long password", ["physician"])
-            connection.execute("update account set patients = %s where name = 'berg'", [["Patient/p1"]])
+            confine(connection, "account", "berg", ["Patient/p1"], "test", NOW)
         for id_ in ("p1", "p2"):
             body = {"resourceType": "Patient", "id": id_, "birthDate": "1950-01-01"}
             self.flow.update("Patient", id_, dumps(body), CLINIC)

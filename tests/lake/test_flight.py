@@ -32,6 +32,7 @@ from careloom.lake.sandbox import Limits
 from careloom.settings import Settings
 from careloom.store.accounts import create_account, create_token
 from careloom.store.commit import Origin, Write, commit
+from careloom.store.confinement import confine
 from careloom.store.database import Database
 
 dbapi = pytest.importorskip("adbc_driver_flightsql.dbapi")
@@ -57,7 +58,7 @@ class Endpoint:
             commit(connection, [Write(one) for one in resources], Origin(NOW, "ehr"))
             create_account(connection, "ada", PASSWORD, ["physician"])
             create_account(connection, "nils", PASSWORD, ["nurse"])
-            connection.execute("update account set patients = '{Patient/p1,Patient/p2}' where name = 'ada'")
+            confine(connection, "account", "ada", ["Patient/p1", "Patient/p2"], "test", NOW)
             self.token = create_token(connection, "bi", ["integration"])
         with writing(database, root) as writer:
             while writer.step():

@@ -6,6 +6,7 @@ import html
 import json
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -18,6 +19,7 @@ from careloom.fhir.facts import resource_types
 from careloom.fhir.query import parse
 from careloom.fhir.resource import dumps, loads
 from careloom.store.actor import Actor
+from careloom.store.confinement import confine
 from careloom.web.hints import hints, pointing_at
 from careloom.web.pages.browse import says
 from careloom.web.pretty import compared, lines
@@ -170,7 +172,7 @@ def test_the_browser_shows_exactly_what_rest_shows_to_the_same_actor(
 ) -> None:
     known.flow.update("Patient", "p2", dumps(PATIENT | {"id": "p2"}), SOURCE)
     with known.database.connection() as connection:
-        connection.execute("UPDATE account SET patients = %s WHERE name = 'nurse'", [["Patient/p1"]])
+        confine(connection, "account", "nurse", ["Patient/p1"], "test", datetime.now(UTC))
     client = signed_in("nurse")
     for path in ("Patient/p1", "Patient/p2", "Observation/w1", "Patient/none"):
         rest = client.get(f"/fhir/{path}", headers={"Accept": "application/fhir+json"})

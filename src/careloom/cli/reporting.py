@@ -77,7 +77,8 @@ def run(id_: str, *, form: Any, given: tuple[str, ...], **options: Any) -> None:
     with database_served(settings) as database:
         with database.connection() as connection:
             found = reports.report(connection, id_, STATION)
-        answer = answer_of(database, settings, found, owner_of(database, found), values, form)
+        owner = owner_of(database, found, datetime.now(UTC))
+        answer = answer_of(database, settings, found, owner, values, form)
     sys.stdout.buffer.write(answer.body)
     click.echo(f"{answer.count:,} rows{', there are more' if answer.is_cut else ''}.", err=True)
 

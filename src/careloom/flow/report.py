@@ -62,10 +62,10 @@ def answer_of(
     return asking.ask(request, BYTES)
 
 
-def owner_of(database: Database, found: Report) -> Actor:
+def owner_of(database: Database, found: Report, now: datetime) -> Actor:
     """Who saved it, with the rights of now. Raises OutcomeError(forbidden)."""
     with database.connection() as connection:
-        owner = accounts.actor_of(connection, found.owner)
+        owner = accounts.actor_of(connection, found.owner, now)
     if owner is None or not may(owner, "sql"):
         text = "Who saved the report may not ask in SQL any more: somebody else must save it."
         raise OutcomeError(Issue("forbidden", text))
@@ -76,7 +76,7 @@ def _run(database: Database, settings: Settings, run: Run, clock: Clock) -> None
     try:
         with database.connection() as connection:
             found = reports.report(connection, run.report, STATION)
-        owner = owner_of(database, found)
+        owner = owner_of(database, found, clock())
         answer = answer_of(database, settings, found, owner, {})
     except OutcomeError as error:
         with database.connection() as connection:

@@ -30,6 +30,9 @@ from careloom.store.turn import take_turn
 MOST_DELETED = 1_000
 """Resources that one conditional delete may remove, whatever its `_count` says."""
 
+DECIDES = frozenset({"Basic", "Encounter", "Group", "Linkage", "Location", "Patient", "Person"})
+"""Types that say who is one person, and who is where: whoever is confined would let themselves out by one."""
+
 ALONE = -1
 """Index of an entry that stands in no bundle: its issues name the resource alone."""
 
@@ -107,6 +110,9 @@ def require_right(actor: Actor, rtype: str) -> None:
     """Raise OutcomeError(forbidden) unless the actor may write this type."""
     if not (may(actor, "clinical.write") or (rtype == "Task" and may(actor, "task.write"))):
         raise OutcomeError(Issue("forbidden", f"Your role may not write a {rtype}."))
+    if actor.patients is not None and rtype in DECIDES:
+        text = f"You see some patients only, and a {rtype} may decide which: you may not write it."
+        raise OutcomeError(Issue("forbidden", text))
 
 
 def require_visible(connection: Connection, actor: Actor, done: Sequence[Committed]) -> None:

@@ -1,6 +1,6 @@
 """store.accounts: who may come in: people by password and session, programs by token.
 
-Room: store. May import: fhir.outcome. Touches: the tables account, session, token, audit.
+Room: store. May import: fhir.outcome. Touches: the tables account, session, token, audit; of whom is confined, res.
 Standards: RFC 9106 (argon2id), RFC 6750 (Bearer); NIST SP 800-63B 5.1.1.2 (passwords), 7.1 (sessions).
 
 Secrets are never stored: a password as argon2id, tokens (256 random bits) as SHA-256. That a form comes from our own
@@ -23,6 +23,7 @@ from psycopg.errors import UniqueViolation
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.store.actor import ROLES, Actor
 from careloom.store.audit import Access, record
+from careloom.store.confinement import patients_within
 from careloom.store.database import Connection, Database
 
 IDLE = timedelta(hours=1)
@@ -60,9 +61,7 @@ WHERE name = %(name)s AND is_active AND (locked_until IS NULL OR locked_until <=
 RETURNING password
 """
 
-SUCCEED = (
-    "UPDATE account SET failures = 0, locked_until = NULL WHERE name = %s RETURNING display, roles, patients"
-)
+SUCCEED = "UPDATE account SET failures = 0, locked_until = NULL WHERE name = %s RETURNING display, roles, confined_to"
 
 LISTED = """
 SELECT name, display, roles, is_active, coalesce(locked_until > %s, false),
@@ -73,7 +72,7 @@ FROM account ORDER BY name
 BEGIN = "INSERT INTO session (hash, account, begun, expires) VALUES (%s, %s, %s, %s)"
 
 SESSION = """
-SELECT name, display, roles, patients, begun, expires FROM session JOIN account ON account = name
+SELECT name, display, roles, confined_to, begun, expires FROM session JOIN account ON account = name
 WHERE hash = %s AND expires > %s AND is_active
 """
 
@@ -192,8 +191,9 @@ def sign_in(
         connection.execute("DELETE FROM session WHERE expires <= %s", [now])
         connection.execute(BEGIN, [_hash(token), name, now, expires])
         record(connection, Access(now, name, "login", address=address))
-    display, roles, patients = row
-    return Session(token, _actor(name, roles, patients), display, expires)
+        display, roles, confined_to = row
+        actor = _actor(connection, name, roles, confined_to, now)
+    return Session(token, actor, display, expires)
 
 
 def session_of(connection: Connection, token: str, now: datetime) -> Session | None:
@@ -201,19 +201,19 @@ def session_of(connection: Connection, token: str, now: datetime) -> Session | N
     row = connection.execute(SESSION, [_hash(token), now]).fetchone()
     if row is None:
         return None
-    name, display, roles, patients, begun, expires = row
+    name, display, roles, confined_to, begun, expires = row
     until = min(now.astimezone(UTC) + IDLE, begun + SHIFT)
     if until - expires >= SLIDE_AFTER:
         connection.execute("UPDATE session SET expires = %s WHERE hash = %s", [until, _hash(token)])
         expires = until
-    return Session(token, _actor(name, roles, patients), display, expires)
+    return Session(token, _actor(connection, name, roles, confined_to, now), display, expires)
 
 
-def actor_of(connection: Connection, name: str) -> Actor | None:
+def actor_of(connection: Connection, name: str, now: datetime) -> Actor | None:
     """Whom an account makes its owner, for what runs in their name; None for none, or one that is shut."""
-    sql = "SELECT name, roles, patients FROM account WHERE name = %s AND is_active"
+    sql = "SELECT name, roles, confined_to FROM account WHERE name = %s AND is_active"
     row = connection.execute(sql, [name]).fetchone()
-    return _actor(*row) if row else None
+    return _actor(connection, row[0], row[1], row[2], now) if row else None
 
 
 def actor_of_session(connection: Connection, token: str, now: datetime) -> Actor | None:
@@ -268,9 +268,9 @@ def tokens(connection: Connection) -> list[tuple[str, list[str], datetime | None
 
 def actor_of_token(connection: Connection, token: str, now: datetime) -> Actor | None:
     """Who holds this Bearer token; None for one that is unknown or has ended."""
-    sql = "SELECT name, roles FROM token WHERE hash = %s AND (expires IS NULL OR expires > %s)"
+    sql = "SELECT name, roles, confined_to FROM token WHERE hash = %s AND (expires IS NULL OR expires > %s)"
     row = connection.execute(sql, [_hash(token), now]).fetchone()
-    return _actor(row[0], row[1], None) if row else None
+    return _actor(connection, row[0], row[1], row[2], now) if row else None
 
 
 def ensure_demo_accounts(database: Database) -> None:
@@ -289,8 +289,11 @@ def _record_refusal(database: Database, name: str, now: datetime, address: str) 
         record(connection, Access(now, known[0] if known else "unknown", "login", 4, address=address))
 
 
-def _actor(name: str, roles: list[str], patients: list[str] | None) -> Actor:
-    return Actor(name, frozenset(roles), None if patients is None else frozenset(patients))
+def _actor(
+    connection: Connection, name: str, roles: list[str], confined_to: list[str] | None, now: datetime
+) -> Actor:
+    patients = None if confined_to is None else patients_within(connection, confined_to, now)
+    return Actor(name, frozenset(roles), patients)
 
 
 def _known(roles: Iterable[str]) -> list[str]:

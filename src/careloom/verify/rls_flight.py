@@ -17,6 +17,7 @@ from careloom.lake.flight.server import LakeServer
 from careloom.lake.sandbox import Limits
 from careloom.store.accounts import create_account
 from careloom.store.actor import Actor
+from careloom.store.confinement import confine
 from careloom.verify.lake_store import Shore
 
 Ask = Callable[[str, str], tuple[str, Any]]
@@ -30,8 +31,8 @@ def asking(store: Shore, users: Sequence[Actor], limits: Limits) -> Generator[As
     with store.database.connection() as connection:
         for user in users:
             create_account(connection, user.id, password, sorted(user.roles))
-            patients = None if user.patients is None else sorted(user.patients)
-            connection.execute("update account set patients = %s where name = %s", [patients, user.id])
+            within = None if user.patients is None else sorted(user.patients)
+            confine(connection, "account", user.id, within, "verify", datetime.now(UTC))
     server = LakeServer(store.database, store.root, "127.0.0.1", 0, lambda: datetime.now(UTC))
     server.limits = limits
     threading.Thread(target=server.serve, daemon=True).start()

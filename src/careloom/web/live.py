@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from math import inf
 
 import structlog
 
@@ -60,6 +61,8 @@ class Stream:
     about: frozenset[str] = frozenset()
     mark: int = -1
     """`Live.mark` when the page was made: if there was news since, the page is told at once to look again."""
+    lasts_s: float = inf
+    """It ends after this time, and the page asks for another one."""
     queue: asyncio.Queue[str | None] = field(default_factory=lambda: asyncio.Queue(maxsize=1))
     loop: asyncio.AbstractEventLoop | None = None
 
@@ -118,9 +121,10 @@ class Live:
             yield "event: beat\ndata: open\n\n"
             if stream.mark != self.mark:
                 stream.offer(stream.topic)
-            while not self._is_over.is_set():
+            until = time.monotonic() + stream.lasts_s
+            while not self._is_over.is_set() and (left := until - time.monotonic()) > 0:
                 try:
-                    word = await asyncio.wait_for(stream.queue.get(), BEAT_S)
+                    word = await asyncio.wait_for(stream.queue.get(), min(BEAT_S, left))
                 except TimeoutError:
                     if time.monotonic() - self._heard > DEAF_S:
                         continue

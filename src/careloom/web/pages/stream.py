@@ -5,6 +5,8 @@ Room: web. What a topic may hear is decided by the right that its page needs.
 
 from __future__ import annotations
 
+from math import inf
+
 from starlette.responses import Response, StreamingResponse
 
 from careloom.fhir.outcome import Issue, OutcomeError
@@ -13,6 +15,9 @@ from careloom.web.call import Call
 from careloom.web.live import ARRIVAL, Stream
 from careloom.web.record import record_of
 from careloom.web.road import Road, page
+
+CONFINED_S = 30.0
+"""Who sees some patients is asked again after so long whom they see: the browser opens the stream anew by itself."""
 
 TOPICS: dict[str, tuple[str, frozenset[str]]] = {
     "work": ("clinical.read", frozenset({"Task"})),
@@ -35,7 +40,8 @@ def live(call: Call) -> Response:
             record = record_of(read, call.asked("of"))
         about = frozenset(reference_to(patient) for patient in record.patients) | {f"Person/{record.id}"}
     mark = int(call.asked("mark")) if call.asked("mark").isdecimal() else -1
-    stream = call.site.live.events(Stream(topic, types, about, mark))
+    lasts_s = inf if call.who.patients is None else CONFINED_S
+    stream = call.site.live.events(Stream(topic, types, about, mark, lasts_s))
     return StreamingResponse(stream, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 

@@ -63,11 +63,20 @@ def file(call: Call) -> Response:
         return Response(b"".join(line + b"\n" for line in lines), media_type=NDJSON)
     if job.kind != "export" or match[1] not in bulk_export.state_of(job).files:
         raise OutcomeError(Issue("not-found", "There is no such file."))
+    _refuse_gone(call, job)
     path = bulk_export.folder_of(call.site.settings, job.id) / f"{match[1]}.ndjson"
     if not path.exists():
         raise OutcomeError(Issue("not-found", "The file was removed: export again."))
     call.seen("operation", f"$export {match[1]}")
     return FileResponse(path, media_type=NDJSON)
+
+
+def _refuse_gone(call: Call, job: Job) -> None:
+    """Files stay as they were made; whoever sees less today than then exports again."""
+    then = job.request.get("visible")
+    if call.who.patients is not None and (then is None or not call.who.patients.issuperset(then)):
+        text = "The export holds records that you may not see any more: export again."
+        raise OutcomeError(Issue("forbidden", text))
 
 
 def _job(call: Call) -> Job:

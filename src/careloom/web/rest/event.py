@@ -32,6 +32,9 @@ def take(call: Call) -> Response:
     Query: `kind` (hl7v2, fhir), `key` (the sender's own id of it: a resend with the same key changes nothing).
     202: kept and mapped; 422: kept, and stands in quarantine, with the issues that say why.
     """
+    if call.who.patients is not None:
+        text = "A message may speak of any patient: whoever is confined to some may not send one."
+        raise OutcomeError(Issue("forbidden", text))
     media = call.headers.get("content-type", "").partition(";")[0].strip().lower()
     kind = call.asked("kind") or KINDS.get(media, "")
     if kind != "fhir" and kind not in MAPPERS:
