@@ -25,7 +25,7 @@ from careloom.settings import settings_from
 from careloom.store.server import database_served
 
 
-@click.command()
+@click.command(short_help="Take in FHIR and HL7 v2 files, folders, archives.")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 @click.option(
     "--source", default="", help="Source of the files (default: MSH-3 and MSH-4 name it; FHIR: files)."
@@ -81,7 +81,7 @@ def _table(tally: Tally) -> Table:
     return table
 
 
-@click.command()
+@click.command(short_help="Send HL7 v2 messages of files over MLLP.")
 @click.argument("path", type=click.Path(path_type=Path, exists=True))
 @click.option("--to", "address", required=True, help="HOST:PORT of an MLLP listener.")
 def send(path: Path, address: str) -> None:

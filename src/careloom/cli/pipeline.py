@@ -34,7 +34,7 @@ OPERATOR = Actor("command", frozenset({"admin"}))
 """Who works at the machine sees counts of all."""
 
 
-@click.group()
+@click.group(short_help="Run a step from the store to tables, see how all stand.")
 def pipeline() -> None:
     """The steps from the store to what is made of it: run one, see how all stand.
 

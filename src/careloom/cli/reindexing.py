@@ -24,7 +24,7 @@ from careloom.store.server import database_served
 _WAIT_S = 0.1
 
 
-@click.command()
+@click.command(short_help="Index every resource anew, while careloom runs.")
 @click.option(
     "--status", "is_status", is_flag=True, help="Say how far the search parameters are that R4 does not have."
 )

@@ -52,14 +52,26 @@ def stop(**options: Any) -> None:
     click.echo(f"Stopped: {', '.join(stopped)}." if stopped else f"Nothing was running in {settings.home}.")
 
 
-@click.command()
+@click.command(short_help="Start careloom with a synthetic hospital.")
 @shared.home
 @_host
 @_port
 @_mllp
-@click.option("--people", default=200, show_default=True, help="How many people the hospital knows.")
+@click.option(
+    "--people",
+    type=click.IntRange(min=1),
+    default=200,
+    show_default=True,
+    help="How many people the hospital knows.",
+)
 @click.option("--seed", default=2026, show_default=True, help="The same seed gives the same hospital.")
-@click.option("--speed", default=60.0, show_default=True, help="Simulated seconds in one real second.")
+@click.option(
+    "--speed",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    show_default=True,
+    help="Simulated seconds in one real second.",
+)
 @click.option("--fresh", is_flag=True, help="Forget what the demo home holds and begin anew.")
 def demo(people: int, seed: int, speed: float, *, fresh: bool, **options: Any) -> None:
     """Start careloom with a synthetic hospital: three systems that share no key, people, and a story.

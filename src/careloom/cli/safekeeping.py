@@ -19,7 +19,7 @@ from careloom.store import backup as keeping
 from careloom.store.doctor import examine
 
 
-@click.command()
+@click.command(short_help="Write everything to a folder, while careloom runs.")
 @click.argument("path", type=click.Path(path_type=Path))
 @shared.home
 def backup(path: Path, **options: Any) -> None:
@@ -31,7 +31,7 @@ def backup(path: Path, **options: Any) -> None:
     click.echo(keeping.backup(settings_here(**options), path))
 
 
-@click.command()
+@click.command(short_help="Bring a backup back into an empty home.")
 @click.argument("path", type=click.Path(path_type=Path, exists=True))
 @shared.home
 def restore(path: Path, **options: Any) -> None:
@@ -43,7 +43,7 @@ def restore(path: Path, **options: Any) -> None:
     click.echo(keeping.restore(settings_from(**options), path))
 
 
-@click.command()
+@click.command(short_help="Say what is wrong on this machine, and what to do.")
 @shared.home
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def doctor(*, as_json: bool, **options: Any) -> None:

@@ -232,5 +232,7 @@ def summary(sign: Sign, found: Sequence[Point], zone: ZoneInfo) -> str:
     first = by_series[0]
     if len(first) > 1:
         low, high = min(point.value for point in first), max(point.value for point in first)
-        lines.append(f"{len(first)} values, {number(low)} to {number(high)}")
+        # Of a pair the range is that of the first alone.
+        what = f"{sign.series[0][0].lower()} " if len(sign.series) > 1 else ""
+        lines.append(f"{len(first)} values, {what}{number(low)} to {number(high)}")
     return "; ".join(lines)
