@@ -93,10 +93,11 @@ def hears(name: str) -> Interest:
 def _run_batch(database: Database, name: str, now: datetime, ears: Ears) -> int:
     interest = hears(name)
     with database.connection() as connection:
-        stood = feed.standing(connection, name)
+        known = feed.standing(connection, name)
+        stood = known or feed.START
         batch = feed.batch(connection, ears.after(name, stood), BATCH, interest)
         # The horizon moves with every transaction; to write it down each time would move it for ever.
-        if not batch.changes and batch.cursor.tx - stood.tx <= LAG:
+        if known and not batch.changes and batch.cursor.tx - stood.tx <= LAG:
             ears.heard(name, stood, batch.cursor)
             return 0
         locked = feed.cursor_of(connection, name)

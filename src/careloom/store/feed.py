@@ -152,10 +152,10 @@ def head(connection: Connection) -> Cursor:
     return Cursor(horizon, 0)
 
 
-def standing(connection: Connection, station: str) -> Cursor:
-    """Where a station stands now, for who only looks: nothing is locked, and so nothing written."""
+def standing(connection: Connection, station: str) -> Cursor | None:
+    """Where a station stands now, for who only looks: nothing is locked, and so nothing written. None: it never ran."""
     rows = fetch(connection, b"select tx, rid from station where name = %s", [station])
-    return Cursor(*rows[0]) if rows else START
+    return Cursor(*rows[0]) if rows else None
 
 
 def cursor_of(connection: Connection, station: str) -> Cursor:
