@@ -228,12 +228,14 @@ def posted(careloom: Careloom, token: str, paths: list[Path], senders: int) -> N
 
 
 def is_idle(careloom: Careloom) -> bool:
-    engine = next(
-        p
-        for p in psutil.process_iter()
-        if "engine" in " ".join(p.cmdline()) and p.environ().get("CARELOOM_HOME") == str(careloom.home)
-    )
-    return engine.cpu_percent(1.0) < 10
+    def is_engine(process: psutil.Process) -> bool:
+        with suppress(psutil.Error):  # somebody else's, or one that just ended
+            return "engine" in process.cmdline() and process.environ().get("CARELOOM_HOME") == str(
+                careloom.home
+            )
+        return False
+
+    return next(filter(is_engine, psutil.process_iter())).cpu_percent(1.0) < 10
 
 
 def asked(careloom: Careloom, token: str) -> None:
