@@ -97,8 +97,8 @@ def test_names_and_addresses_are_strings_without_case_or_accents() -> None:
 def test_tokens_come_from_codes_identifiers_and_contact_points() -> None:
     assert values(PATIENT, "identifier", "tokens") == [("urn:mrn", "7")]
     assert values(PATIENT, "gender", "tokens") == [(None, "female")]
-    assert values(PATIENT, "email", "tokens") == [(None, "a@b.example")]
-    assert values(PATIENT, "telecom", "tokens") == [(None, "555"), (None, "a@b.example")]
+    assert values(PATIENT, "email", "tokens") == [("email", "a@b.example")]
+    assert values(PATIENT, "telecom", "tokens") == [("email", "a@b.example"), ("phone", "555")]
     assert values(PATIENT, "address-use", "tokens") == [(None, "home")]
     assert values(PATIENT, "_tag", "tokens") == [("urn:t", "a")]
 

@@ -56,6 +56,16 @@ def test_what_is_valid_gives_no_issue() -> None:
         ({"name": []}, ("structure", "Patient.name")),
         ({"name": [{"given": ["A", ""]}]}, ("value", "Patient.name[0].given[1]")),
         ({"name": [{}]}, ("structure", "Patient.name[0]")),
+        ({"name": [{"id": "a"}]}, ("invariant", "Patient.name[0]")),
+        ({"maritalStatus": {"id": "a"}}, ("invariant", "Patient.maritalStatus")),
+        ({"_gender": {"id": "a"}}, ("invariant", "Patient.gender")),
+        ({"name": [{"given": ["A", None], "_given": [None, {"id": "a"}]}]}, ("invariant", "Patient.name[0].given[1]")),
+        ({"language": "en_US"}, ("value", "Patient.language")),
+        ({"photo": [{"contentType": "an image"}]}, ("value", "Patient.photo[0].contentType")),
+        ({"extension": [{"url": "urn:x", "valueCode": "a\tb"}]}, ("value", "Patient.extension[0].value")),
+        ({"extension": [{"url": "urn:x", "valueMoney": {"currency": "pence"}}]}, ("value", "Patient.extension[0].value.currency")),
+        ({"managingOrganization": {"reference": "#o"}, "contained": [{"resourceType": "Patient", "id": "o"}]}, ("value", "Patient.managingOrganization.reference")),
+        ({"contained": [{"resourceType": "Organization", "id": "o", "name": name} for name in "ab"]}, ("invariant", "Patient.contained")),
         ({"name": [{"given": [None]}]}, ("value", "Patient.name[0].given[0]")),
         ({"name": [{"given": "A"}]}, ("structure", "Patient.name[0].given")),
         ({"name": [{"given": ["A"], "_given": [None, {"id": "x"}]}]}, ("structure", "Patient.name[0].given")),
@@ -181,6 +191,23 @@ def test_an_invariant_never_stumbles_over_what_is_wrong_otherwise() -> None:
 )  # fmt: skip
 def test_what_an_invariant_cannot_decide_is_no_fault(resource: dict[str, Any]) -> None:
     assert faults(resource) == []
+
+
+@pytest.mark.parametrize(
+    ("div", "is_valid"),
+    [
+        ('<div xmlns="http://www.w3.org/1999/xhtml">a</div>', True),
+        ('<div xmlns="http://www.w3.org/1999/xhtml"><img src="#a" alt="b"/></div>', True),
+        ('<div xmlns="http://www.w3.org/1999/xhtml">&copy;</div>', True),
+        ('<div xmlns="http://www.w3.org/1999/xhtml">&no-such;</div>', False),
+        ('<div xmlns="http://www.w3.org/1999/xhtml"/>', True),
+        ('<div xmlns="urn:other">a</div>', False),
+        ("<div>a</div>", False),
+    ],
+)
+def test_a_narrative_is_xhtml(div: str, *, is_valid: bool) -> None:
+    found = faults(PATIENT, text={"status": "generated", "div": div})
+    assert found == ([] if is_valid else [("value", "Patient.text.div")])
 
 
 def test_a_required_choice_is_required() -> None:

@@ -229,7 +229,7 @@ BASIC = '<Basic xmlns="http://hl7.org/fhir"><id value="{}"/></Basic>'
 def test_a_document_type_declaration_is_refused_at_once(body: str) -> None:
     start = time.process_time()
     code, text, _ = refused(body)
-    assert (code, "document type" in text) == ("security", True)
+    assert (code, "document type" in text) == ("structure", True)
     assert time.process_time() - start < 0.5
 
 

@@ -95,7 +95,7 @@ def test_history_gives_every_version_the_newest_first(database: Database) -> Non
 def test_a_version_that_is_not_current_is_a_conflict(database: Database) -> None:
     put(database, patient())
     with pytest.raises(OutcomeError, match="changed meanwhile"), database.connection() as connection:
-        commit(connection, [Write(patient(gender="male"), if_match=2)], ORIGIN)
+        commit(connection, [Write(patient(gender="male"), if_match=(2,))], ORIGIN)
     with pytest.raises(OutcomeError, match="stands already"), database.connection() as connection:
         commit(connection, [Write(patient("p0")), Write(patient(), verb="create")], ORIGIN)
     with database.connection() as connection:
@@ -146,7 +146,7 @@ def test_of_two_commits_on_the_same_version_one_wins(database: Database) -> None
         try:
             with database.connection() as connection:
                 barrier.wait()
-                commit(connection, [Write(patient(gender=gender), if_match=1)], ORIGIN)
+                commit(connection, [Write(patient(gender=gender), if_match=(1,))], ORIGIN)
             outcomes.append("won")
         except OutcomeError as error:
             outcomes.append(error.issues[0].code)
@@ -163,7 +163,7 @@ def test_a_commit_is_all_or_nothing(database: Database) -> None:
     with database.connection() as connection:
         commit(connection, [Write(patient(str(n))) for n in range(5)], ORIGIN)
         with pytest.raises(OutcomeError, match="changed meanwhile"):
-            commit(connection, [Write(patient("a")), Write(patient("p"), if_match=4)], ORIGIN)
+            commit(connection, [Write(patient("a")), Write(patient("p"), if_match=(4,))], ORIGIN)
         connection.rollback()
     with database.connection() as connection:
         reader = Reader(connection, STATION)

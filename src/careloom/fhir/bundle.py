@@ -97,8 +97,10 @@ class _RawBundle(msgspec.Struct):
 _bundle_decoder = msgspec.json.Decoder(_RawBundle)
 
 
-def read(raw: bytes) -> Bundle:
+def read(raw: bytes, own: str = "") -> Bundle:
     """Read a bundle; the resources stay bytes. Raises OutcomeError with every fault that can be seen from here.
+
+    The address of a request may begin with `own`, that of this server.
 
     >>> read(b'{"resourceType":"Bundle","type":"collection","entry":[{"resource":{"resourceType":"Basic"}}]}').type
     'collection'
@@ -113,7 +115,7 @@ def read(raw: bytes) -> Bundle:
     if bundle.resourceType != "Bundle":
         raise OutcomeError(Issue("structure", "A Bundle is expected here.", "Bundle.resourceType"))
     issues: list[Issue] = []
-    entries = tuple(_entry(index, raw_entry, issues) for index, raw_entry in enumerate(bundle.entry))
+    entries = tuple(_entry(index, raw_entry, issues, own) for index, raw_entry in enumerate(bundle.entry))
     if bundle.type == "transaction":
         issues += [issue for entry in entries for issue in _request_issues(entry)]
         issues += _repeated(entries)
@@ -152,10 +154,11 @@ def references(entries: Iterable[Entry], placed: Mapping[int, str]) -> dict[str,
     return {e.full_url: placed[e.index] for e in entries if e.full_url and e.index in placed}
 
 
-def rewrite(body: bytes, targets: Mapping[str, str], base: str = "") -> bytes:
+def rewrite(body: bytes, targets: Mapping[str, str], base: str = "", own: str = "") -> bytes:
     """Replace every reference to a key of `targets` and nothing else; `base` is `Entry.base`.
 
-    R4 names what is replaced: Reference.reference, elements of type uri, url, oid and uuid, and links of the
+    A Reference to what lies below `own`, this server's address, becomes relative: it is the same resource, and is to be
+    found, included and kept in its compartment as such (R4 references, 2.3.0.1). R4 names what is replaced: Reference.reference, elements of type uri, url, oid and uuid, and links of the
     narrative. An Identifier whose value equals a fullUrl stays as it is.
 
     >>> rewrite(b'{"reference":"urn:uuid:1","value":"urn:uuid:1"}', {"urn:uuid:1": "Patient/7"})
@@ -174,6 +177,8 @@ def rewrite(body: bytes, targets: Mapping[str, str], base: str = "") -> bytes:
     def of_address(match: re.Match[bytes]) -> bytes:
         address = match[1].decode()
         target = targets.get(address) or (targets.get(f"{base}/{address}") if base else None)
+        if target is None and own and address.startswith(f"{own}/"):
+            target = _local(address.removeprefix(f"{own}/"))
         return match[0] if target is None else b'"reference":"' + target.encode() + b'"'
 
     def of_link(match: re.Match[bytes]) -> bytes:
@@ -183,6 +188,12 @@ def rewrite(body: bytes, targets: Mapping[str, str], base: str = "") -> bytes:
     body = _ADDRESS.sub(of_address, body)
     body = _URN.sub(of_urn, body)
     return _LINK.sub(of_link, body) if b'"div":' in body else body
+
+
+def _local(address: str) -> str | None:
+    """An address below our own, if it is that of a resource or of a version."""
+    rtype, _, rest = address.partition("/")
+    return address if rtype in resource_types() and rest and "?" not in address else None
 
 
 def conditional_references(body: bytes) -> list[str]:
@@ -217,7 +228,7 @@ def _plain_slashes(body: bytes) -> bytes:
     return re.sub(rb"(?<!\\)((?:\\\\)*)\\/", rb"\1/", body) if b"\\/" in body else body
 
 
-def _entry(index: int, raw: _RawEntry, issues: list[Issue]) -> Entry:
+def _entry(index: int, raw: _RawEntry, issues: list[Issue], own: str) -> Entry:
     body = bytes(raw.resource) or None
     head = Head()
     if body is not None:
@@ -234,7 +245,7 @@ def _entry(index: int, raw: _RawEntry, issues: list[Issue]) -> Entry:
         rtype=head.resourceType,
         id=head.id,
         method=request.method,
-        url=request.url.removeprefix("/"),
+        url=(request.url.removeprefix(own) if own else request.url).removeprefix("/"),
         if_match=request.ifMatch,
         if_none_match=request.ifNoneMatch,
         if_modified_since=request.ifModifiedSince,

@@ -78,12 +78,14 @@ def clause_of(rtype: str, name: str, text: str, base: str = "", depth: int = 0) 
     """
     if depth > MAX_CHAIN:
         raise OutcomeError(Issue("too-costly", f"A search may follow {MAX_CHAIN} references and no more."))
-    if name.startswith("_has:"):
-        return _has(name, text, base, depth)
-    if name == "_list":
-        return _listed(text)
     head, dot, rest = name.partition(".")
-    code, _, modifier = head.partition(":")
+    code, colon, modifier = head.partition(":")
+    if code == "_has":
+        return _has(name, text, base, depth)
+    if code == "_list":
+        if dot or colon:
+            raise OutcomeError(Issue("not-supported", "_list takes neither a modifier nor a chain.", "_list"))
+        return _listed(rtype, text)
     parameter = parameter_of(rtype, code)
     if dot:
         return Chain(parameter, _branches(parameter, modifier, rest, (text, base, depth + 1)))
@@ -125,9 +127,10 @@ def building(name: str) -> str:
 
 def parameter_of(rtype: str, code: str) -> SearchParameter:
     """The parameter of a type. Raises OutcomeError(not-supported)."""
-    if not is_known(rtype, code):
+    found = parameters(rtype).get(code)
+    if found is None or not is_known(rtype, code):
         raise unknown(rtype, code)
-    return parameters(rtype)[code]
+    return found
 
 
 def in_compartment(rtype: str, compartment: str, id_: str) -> Clause:
@@ -200,11 +203,35 @@ def _has(name: str, text: str, base: str, depth: int) -> Has:
     return Has(rtype, parameter, clause_of(rtype, rest, text, base, depth + 1))
 
 
-def _listed(text: str) -> Listed:
-    lists = tuple(unescaped(one).removeprefix("List/") for one in split(text, ",") if one)
-    if any(one.startswith("$") for one in lists):
-        text = (
-            "Lists that stand for a question ($current-problems) are not known here: name a List by its id."
-        )
-        raise OutcomeError(Issue("not-supported", text, "_list"))
-    return Listed(lists)
+_NO_ERROR = ("verification-status:not", "entered-in-error,refuted")
+_ALLERGIES = (("clinical-status", "active"), _NO_ERROR)
+_CURRENT: dict[str, dict[str, tuple[tuple[str, str], ...]]] = {
+    "$current-problems": {"Condition": (("clinical-status", "active,recurrence,relapse"), _NO_ERROR)},
+    "$current-allergies": {"AllergyIntolerance": _ALLERGIES},
+    "$current-drug-allergies": {"AllergyIntolerance": (*_ALLERGIES, ("category", "medication"))},
+    "$current-medications": {
+        "MedicationRequest": (("status", "active"),),
+        "MedicationStatement": (("status", "active"),),
+    },
+}
+"""Lists that nobody keeps: what is on them is asked of the resources themselves (R4 lifecycle, "Current Resources").
+
+So an empty answer says that there is none, and not that nobody has written the list.
+"""
+
+
+def _listed(rtype: str, text: str) -> Clause:
+    names = [unescaped(one).removeprefix("List/") for one in split(text, ",") if one]
+    kept = tuple(one for one in names if not one.startswith("$"))
+    clauses: list[Clause] = [_current(rtype, one) for one in names if one.startswith("$")]
+    if kept or not clauses:
+        clauses.append(Listed(kept))
+    return clauses[0] if len(clauses) == 1 else Junction(is_all=False, clauses=tuple(clauses))
+
+
+def _current(rtype: str, name: str) -> Clause:
+    pairs = _CURRENT.get(name, {}).get(rtype)
+    if pairs is None:
+        known = ", ".join(f"{one} ({' or '.join(types)})" for one, types in _CURRENT.items())
+        raise OutcomeError(Issue("not-supported", f"The lists without an id are {known}.", "_list"))
+    return Junction(is_all=True, clauses=tuple(clause_of(rtype, *pair) for pair in pairs))

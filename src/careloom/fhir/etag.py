@@ -6,10 +6,13 @@ Room: fhir. Standards: https://hl7.org/fhir/R4/http.html#versioning and RFC 9110
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from careloom.fhir.outcome import Issue, OutcomeError
 
 _TAG = re.compile(r'(?:W/)?"?(\d{1,9})"?', re.ASCII)
+ANY_VERSION = range(1, 10**9)
+"""What `*` names: whatever stands."""
 
 
 def etag(version: int) -> str:
@@ -21,15 +24,17 @@ def etag(version: int) -> str:
     return f'W/"{version}"'
 
 
-def version_in(text: str) -> int | None:
-    """The version that an If-Match names; None where there is none. Raises OutcomeError(invalid).
+def versions_in(text: str) -> Collection[int] | None:
+    """The versions that an If-Match names, one of which must stand; None where it says nothing. Raises OutcomeError(invalid).
 
-    >>> version_in('W/"3"'), version_in("")
-    (3, None)
+    >>> versions_in('W/"3"'), versions_in('W/"3", "4"'), versions_in("*") == ANY_VERSION, versions_in("")
+    ((3,), (3, 4), True, None)
     """
     if not text.strip():
         return None
-    match = _TAG.fullmatch(text.strip())
-    if match is None:
+    if text.strip() == "*":
+        return ANY_VERSION
+    found = [_TAG.fullmatch(one.strip()) for one in text.split(",")]
+    if None in found:
         raise OutcomeError(Issue("invalid", 'If-Match must be a version, as in W/"3".'))
-    return int(match[1])
+    return tuple(int(one[1]) for one in found if one is not None)

@@ -44,7 +44,12 @@ _RULES: dict[tuple[str, str], str] = {
     ),
     ("token", "Coding"): _CODING,
     ("token", "Identifier"): _IDENTIFIER,
-    ("token", "ContactPoint"): "token(({id}, None, {v}.get('value')))",
+    # Its own words for what it is and whose stand where a system would (phone|..., home|...).
+    ("token", "ContactPoint"): (
+        "token(({id}, {v}.get('system'), {v}.get('value')))\n"
+        "if 'use' in {v}:\n"
+        "    token(({id}, {v}['use'], {v}.get('value')))"
+    ),
     ("token", "boolean"): "token(({id}, None, 'true' if {v} else 'false'))",
     ("token", "code"): _PLAIN,
     ("token", "id"): _PLAIN,
@@ -98,7 +103,7 @@ _RULES: dict[tuple[str, str], str] = {
     ("number", "Range"): "add_range(quantity, {id}, {v})",
     ("uri", "uri"): _URI,
     ("uri", "url"): _URI,
-    ("uri", "canonical"): _URI,
+    ("uri", "canonical"): "for text in canonical_keys({v}):\n    uri(({id}, text))",
     ("uri", "oid"): _URI,
     ("uri", "uuid"): _URI,
 }

@@ -21,9 +21,10 @@ EARLIEST = datetime.min.replace(tzinfo=UTC)
 LATEST = datetime.max.replace(tzinfo=UTC)
 """The ends of time: what a Period without start or end reaches to."""
 
-# Seconds may be missing in a search value (R4 search, date), never in a resource: the validator sees to that.
+# Seconds may be missing in a search value (R4 search, date), never in a resource: the validator sees to that, and to this:
+# the + of a zone that a client did not escape arrives as a blank, and can be nothing else.
 _TEXT = re.compile(
-    r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:(T\d\d:\d\d)(?:(:\d\d)(?:\.(\d+))?)?(Z|[+-]\d\d:\d\d)?)?)?)?", re.ASCII
+    r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:(T\d\d:\d\d)(?:(:\d\d)(?:\.(\d+))?)?(Z|[+ -]\d\d:\d\d)?)?)?)?", re.ASCII
 )
 
 
@@ -43,7 +44,7 @@ def interval(text: str) -> Span:
             return _calendar_span(int(year), month, day)
         # A leap second has no place in the calendar of Python; it counts as the second before it.
         whole = ":59" if second == ":60" else second or ":00"
-        start = datetime.fromisoformat(f"{year}-{month}-{day}{clock}{whole}{zone or 'Z'}")
+        start = datetime.fromisoformat(f"{year}-{month}-{day}{clock}{whole}{(zone or 'Z').replace(' ', '+')}")
     except ValueError:
         raise _not_a_date() from None
     return _clock_span(start, second, fraction)

@@ -118,6 +118,9 @@ def of_contained(resource: Object, local: set[str]) -> list[str]:
     contained = resource["contained"]
     metas = [one.get("meta", {}) for one in contained]
     found: list[str] = []
+    ids = [one["id"] for one in contained if "id" in one]
+    if len(set(ids)) < len(ids):
+        found.append("No two that are contained have the same id (R4 references, 2.3.0.2).")
     if not all(f"#{one.get('id')}" in local for one in contained) and not _is_referred_to(resource):
         found.append("What is contained is referred to, or refers to what contains it (dom-3).")
     if any("versionId" in meta or "lastUpdated" in meta for meta in metas):

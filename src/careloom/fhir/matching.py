@@ -98,7 +98,10 @@ def _holds(parameter: SearchParameter, modifier: str, value: Value, element: Ele
         case Reference():
             return keys(element).isdisjoint(value.keys) == (modifier == "=ne")
         case _:
-            return isinstance(value, Uri) and _is_uri(modifier, value.uri, element.value)
+            texts = (
+                indexvalue.canonical_keys(element.value) if element.type == "canonical" else (element.value,)
+            )
+            return isinstance(value, Uri) and any(_is_uri(modifier, value.uri, text) for text in texts)
 
 
 def codings(element: Element) -> list[tuple[str | None, str | None]]:
@@ -114,11 +117,15 @@ def codings(element: Element) -> list[tuple[str | None, str | None]]:
         case "Reference":
             return codings(Element("Identifier", value["identifier"])) if "identifier" in value else []
         case "ContactPoint":
-            return [(None, value.get("value"))]
+            return [(word, value.get("value")) for word in (value.get("system"), *_use(value))]
         case "boolean":
             return [(None, "true" if value else "false")]
         case _:
             return [(None, value)]
+
+
+def _use(contact: dict[str, Any]) -> list[str]:
+    return [contact["use"]] if "use" in contact else []
 
 
 def strings(element: Element) -> list[str]:

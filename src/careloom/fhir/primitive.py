@@ -15,7 +15,7 @@ from decimal import Decimal
 from functools import cache, lru_cache
 from typing import Any
 
-from careloom.fhir.facts import facts
+from careloom.fhir.facts import facts, resource_types
 from careloom.fhir.narrative import is_narrative
 
 Test = Callable[[Any], bool]
@@ -31,6 +31,35 @@ _DAY = re.compile(r"\d{4}(-\d\d(-\d\d)?)?", re.ASCII)
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
+MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]{1,127}/[\w!#$&^.+-]{1,127}(\s*;.*)?", re.ASCII)
+LANGUAGE = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*", re.ASCII)
+_CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
+_GRAMMARS = {
+    "Attachment.contentType": MEDIA_TYPE,
+    "Attachment.language": LANGUAGE,
+    "Binary.contentType": MEDIA_TYPE,
+    "Money.currency": _CURRENCY,
+    "Signature.sigFormat": MEDIA_TYPE,
+    "Signature.targetFormat": MEDIA_TYPE,
+}
+"""Elements of type code that are bound to what a grammar writes (BCP 13, BCP 47, ISO 4217) and no list holds."""
+
+
+def grammar_test(owner: str, name: str) -> Test | None:
+    """The test of a code by the grammar of its system, if the element has such; `language` of any resource has.
+
+    >>> grammar_test("Binary", "contentType")("text plain")
+    False
+    """
+    is_of_resource = name == "language" and owner in resource_types()
+    grammar = LANGUAGE if is_of_resource else _GRAMMARS.get(f"{owner}.{name}")
+    return None if grammar is None else _of_grammar(grammar)
+
+
+def _of_grammar(grammar: re.Pattern[str]) -> Test:
+    return lambda value: type(value) is str and grammar.fullmatch(value) is not None
+
+
 @cache
 def test_of(kind: str) -> Test:
     """The test of a primitive type; it takes any JSON value and never raises.
@@ -43,7 +72,11 @@ def test_of(kind: str) -> Test:
     if kind in _TESTS:
         return _TESTS[kind]
     # ASCII: in the regular expressions of FHIR (as of Java) \\s and \\S do not know the white space of Unicode.
-    matches = re.compile(facts().primitives[kind].replace("\\S*", "\\S+"), re.ASCII).fullmatch
+    pattern = facts().primitives[kind].replace("\\S*", "\\S+")
+    if kind == "code":
+        # The text of the standard allows single spaces and no other white space; its pattern would take a tab.
+        pattern = pattern.replace("(\\s", "( ")
+    matches = re.compile(pattern, re.ASCII).fullmatch
     if kind in _WORDS:
         return _word(matches)
     return lambda value: type(value) is str and matches(value) is not None

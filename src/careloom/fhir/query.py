@@ -110,7 +110,7 @@ def parse(
         control = _CONTROLS.get(bare)
         if bare == "_query":
             raise OutcomeError(Issue("not-supported", "No named query (_query) is known here.", "_query"))
-        if not text or not (control or bare == "_filter" or is_known(rtype, name)):
+        if not text or not _is_understood(rtype, name, text):
             if strict:
                 raise unknown(rtype, name, is_empty=not text)
             ignored.append(name)
@@ -130,6 +130,14 @@ def parse(
         catalogue=known(),
         **rest,
     )
+
+
+def _is_understood(rtype: str, name: str, text: str) -> bool:
+    bare = name.partition(":")[0]
+    if bare == "_contained":
+        # Contained resources are not searched by themselves: the default of R4 is all there is.
+        return text == "false"
+    return bare in _CONTROLS or bare == "_filter" or is_known(rtype, name)
 
 
 def _types(pairs: Pairs, within: tuple[str, str] | None) -> list[str]:
@@ -241,7 +249,7 @@ def _cursor(rest: Rest, _rtype: str, _name: str, text: str) -> None:
 
 
 def _form(_rest: Rest, _rtype: str, _name: str, _text: str) -> None:
-    """The form of the answer, _format and _pretty, is the matter of who speaks HTTP."""
+    """The form of the answer, _format and _pretty, is the matter of who speaks HTTP; _contained=false says nothing."""
 
 
 _CONTROLS: dict[str, Callable[[Rest, str, str, str], None]] = {
@@ -255,4 +263,5 @@ _CONTROLS: dict[str, Callable[[Rest, str, str, str], None]] = {
     "_cursor": _cursor,
     "_format": _form,
     "_pretty": _form,
+    "_contained": _form,
 }

@@ -217,6 +217,13 @@ def _text(text: str) -> Text:
     return Text(plain, normalised(plain))
 
 
+_OF_BOOLEANS = {
+    "http://terminology.hl7.org/CodeSystem/special-values",
+    "http://hl7.org/fhir/special-values",
+}
+"""What R4 calls the system of a boolean: its search page the one, its terminology the other."""
+
+
 def _token(parameter: SearchParameter, text: str) -> Token:
     parts = [unescaped(part) for part in split(text, "|")]
     if len(parts) == 1:
@@ -225,7 +232,10 @@ def _token(parameter: SearchParameter, text: str) -> Token:
         raise refused(parameter.code, "write a token as code, system|code, |code or system|.")
     system, code = parts
     # Elements of type code carry no system; the one their binding implies may be named all the same.
-    named = None if system and system == parameter.system else system
+    implied = {parameter.system} if parameter.system else set()
+    if code in {"true", "false"}:
+        implied |= _OF_BOOLEANS
+    named = None if system in implied else system
     return Token(named, code or None)
 
 

@@ -8,6 +8,7 @@ Decimals are `decimal.Decimal`, so that 1.50 stays 1.50 (R4 says that precision 
 from __future__ import annotations
 
 import gc
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -17,6 +18,7 @@ from careloom.fhir.outcome import Issue, OutcomeError
 
 Resource = dict[str, Any]
 
+_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*"(:?)')
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
@@ -50,6 +52,29 @@ def loads(raw: bytes | str) -> Any:
         return _decoder.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise OutcomeError(Issue("structure", f"The body is not JSON: {error}")) from None
+
+
+REPEATED = "An object names a member twice: the names of members are unique (R4 json)."
+
+
+def has_repeated_keys(raw: bytes, value: Any) -> bool:
+    r"""Whether an object in this JSON, without white space between tokens, names a member twice; `value` is what was read.
+
+    Of two members of one name a reader takes the last: what the first said would be lost without a word.
+
+    >>> has_repeated_keys(b'{"a":1,"a":2}', {"a": 2}), has_repeated_keys(b'{"a":{"b":"\\":"}}', {"a": {"b": '":'}})
+    (True, False)
+    """
+    count, waiting = 0, [value]
+    while waiting:
+        one = waiting.pop()
+        if type(one) is dict:
+            count += len(one)
+            waiting += one.values()
+        elif type(one) is list:
+            waiting += one
+    # A quote and a colon end the name of a member; within a text the quote is escaped.
+    return raw.count(b'":') > count and _TEXT.findall(raw).count(b":") > count
 
 
 def dumps(resource: Any) -> bytes:

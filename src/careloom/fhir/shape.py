@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from careloom.fhir.facts import Child, Element, children, facts, resource_types
 from careloom.fhir.invariant import Invariant, invariants, of_contained
 from careloom.fhir.outcome import IssueCode
-from careloom.fhir.primitive import Test, code_test, test_of
+from careloom.fhir.primitive import Test, code_test, grammar_test, test_of
 from careloom.fhir.rule import rules
 
 Object = dict[str, Any]
@@ -33,11 +33,12 @@ class Fault(NamedTuple):
 
 
 class Faults(list[Fault]):
-    """What was found so far; `local` are the references `#id` of the resource at hand, looked up at its end."""
+    """What was found so far; `local` are the references `#id` of the resource at hand and the types that each
+    may lead to, looked up at its end."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.local: list[Object] = []
+        self.local: list[tuple[Object, frozenset[str]]] = []
 
 
 Check = Callable[[Object, "Faults"], None]
@@ -97,7 +98,7 @@ def resource_check(resource: Object, faults: Faults) -> None:
     if faults.local:
         _check_local(resource, faults)
     if "contained" in resource and len(faults) == count:
-        local = {owner["reference"] for owner in faults.local}
+        local = {owner["reference"] for owner, _ in faults.local}
         for text in of_contained(resource, local):
             faults.append(Fault(resource, "contained", None, "invariant", text))
     faults.local = outer
@@ -117,12 +118,15 @@ def _check_local(resource: Object, faults: Faults) -> None:
     """The references `#id` lead to what the resource contains; `#` leads to the resource itself."""
     contained = resource.get("contained")
     # What is contained may be wrong itself: an id may be anything here, so it is compared, not hashed.
-    known = [one.get("id") for one in contained if type(one) is dict] if type(contained) is list else []
-    for owner in faults.local:
+    inner = [one for one in contained if type(one) is dict] if type(contained) is list else []
+    for owner, targets in faults.local:
         id_ = owner["reference"][1:]
-        if id_ and id_ not in known:
+        found = [one.get("resourceType") for one in inner if one.get("id") == id_]
+        if id_ and not found:
             text = "Expected the id of a contained resource behind # (ref-1)."
             faults.append(Fault(owner, "reference", None, "invariant", text))
+        elif found and found[0] not in (*targets, None):
+            faults.append(Fault(owner, "reference", None, "value", _target_text(targets)))
 
 
 def _build(owner: str, built: dict[str, Shape]) -> Shape:
@@ -130,13 +134,14 @@ def _build(owner: str, built: dict[str, Shape]) -> Shape:
     shape = built[owner] = Shape()
     elements = facts().elements[owner].items()
     asked = invariants(owner) + rules(owner)
-    shape.check = _check(shape, elements)
+    # What stands beside a primitive (Element) may be no more than its id; a resource is no element.
+    shape.check = _check(shape, elements, is_element=owner != "Element" and owner not in resource_types())
     if asked:
         shape.check = _check_with(asked, shape.check)
     for name, element in elements:
         bare = name.removesuffix("[x]")
         for child in children(owner, bare):
-            _add(shape, child, built, choice=bare if bare != name else "")
+            _add(shape, owner, child, built, choice=bare if bare != name else "")
         if element.min and bare != name:
             shape.choices.append(bare)
         elif element.min:
@@ -149,10 +154,10 @@ def _build(owner: str, built: dict[str, Shape]) -> Shape:
     return shape
 
 
-def _add(shape: Shape, child: Child, built: dict[str, Shape], *, choice: str) -> None:
+def _add(shape: Shape, owner: str, child: Child, built: dict[str, Shape], *, choice: str) -> None:
     key, kind, element = child
     if kind in facts().primitives:
-        test, text = _primitive(kind, element)
+        test, text = _primitive(owner, key, kind, element)
         shape.fields[key] = Field(PRIMITIVES if element.many else PRIMITIVE, test, choice, key, text, "")
         check = _check_of("Element", built)
         shape.fields[f"_{key}"] = Field(
@@ -172,16 +177,17 @@ def _check_of(owner: str, built: dict[str, Shape]) -> Check:
     return shape.check
 
 
-def _primitive(kind: str, element: Element) -> tuple[Test, str]:
+def _primitive(owner: str, key: str, kind: str, element: Element) -> tuple[Test, str]:
     """The test of a primitive element, and what is said of a value that fails it."""
     codes = facts().codes.get(element.required) if kind == "code" else None
+    grammar = grammar_test(owner, key) if kind == "code" and codes is None else None
     if codes is None:
-        return test_of(kind), f"Expected a value of type {kind}."
+        return grammar or test_of(kind), f"Expected a value of type {kind}."
     allowed = frozenset(code for of_system in codes.values() for code in of_system)
     return code_test(allowed), f"Expected a code of the value set {element.required}."
 
 
-def _check(shape: Shape, elements: Iterable[tuple[str, Element]]) -> Check:
+def _check(shape: Shape, elements: Iterable[tuple[str, Element]], *, is_element: bool) -> Check:
     test_of_key, fields = shape.tests.get, shape.fields
     has_choices = any(name.endswith("[x]") for name, _ in elements)
     has_required = any(element.min for _, element in elements)
@@ -202,10 +208,13 @@ def _check(shape: Shape, elements: Iterable[tuple[str, Element]]) -> Check:
                 faults.append(Fault(owner, key, None, "structure", text))
         if has_required:
             faults += _missing(owner, shape, chosen)
+        if is_element and len(owner) == 1 and "id" in owner:
+            faults.append(Fault(owner, "", None, "invariant", _ONLY_ID))
 
     return check
 
 
+_ONLY_ID = "An element has a value or children beside its id (ele-1)."
 _NONE_CHOSEN: dict[str, str] = {}
 _UNKNOWN: tuple[int, Any] = (OTHER, None)
 
@@ -281,6 +290,9 @@ def _check_primitives(owner: Object, key: str, found: Field, faults: Faults) -> 
                 faults.append(Fault(owner, key, where, "value", found.text))
         elif type(item) is dict and item:
             found.test(item, faults)
+            alone = found.base not in owner if is_single else twins is None or twins[index] is None
+            if alone and "extension" not in item:
+                faults.append(Fault(owner, key, where, "invariant", _ONLY_ID))
         else:
             faults.append(Fault(owner, key, where, "structure", "Expected an object with id or extension."))
 
@@ -322,7 +334,7 @@ def _reference_check(targets: frozenset[str], check: Check) -> Check:
         check(owner, faults)
         if not is_local and type(address) is str:
             if address[:1] == "#":
-                faults.local.append(owner)
+                faults.local.append((owner, targets))
             elif text := _address_fault(address, targets):
                 faults.append(Fault(owner, "reference", None, "value", text))
         named = owner.get("type")

@@ -54,7 +54,7 @@ def with_elements(resource: Resource, elements: Collection[str]) -> Resource:
     ['gender', 'id', 'meta', 'resourceType']
     """
     rtype = resource["resourceType"]
-    asked = {element.removeprefix(f"{rtype}.").partition(".")[0] for element in elements}
+    asked = {element.removeprefix(f"{rtype}.").partition(".")[0].removesuffix("[x]") for element in elements}
     others = {
         element for element in elements if element[:1].isupper() and not element.startswith(f"{rtype}.")
     }

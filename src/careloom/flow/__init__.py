@@ -7,7 +7,7 @@ station; what a station returns is committed with the change as its cause. One f
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from careloom.fhir.etag import etag
@@ -79,7 +79,7 @@ class Flow:
         `answer` gives the response entry of what reads or operates, in the transaction that it is handed.
         """
         arrival = arrival_of(actor.id, "POST", came or Came(body))
-        return transact(self._desk(actor), body, arrival, answer)
+        return transact(self._desk(actor, came), body, arrival, answer)
 
     def create(self, rtype: str, body: bytes, actor: Actor) -> Committed:
         """FHIR create, without a condition."""
@@ -114,7 +114,7 @@ class Flow:
 
         `came` is the body as it was sent, where that was not JSON.
         """
-        return interact(self._desk(actor), method, url, body, guard, came)
+        return interact(self._desk(actor, came), method, url, body, guard, came)
 
     def run_station(self, name: str, ears: Ears | None = None) -> int:
         """Offer a station its next changes; return how many it heard (0: it has heard all). `ears`: of who asks often."""
@@ -155,5 +155,6 @@ class Flow:
             raise OutcomeError(Issue("exception", "An unconditional interaction gave nothing."))
         return done
 
-    def _desk(self, actor: Actor) -> Desk:
-        return Desk(self.database, self.blobs, actor, self.clock(), demand_of(self.settings))
+    def _desk(self, actor: Actor, came: Came | None = None) -> Desk:
+        desk = Desk(self.database, self.blobs, actor, self.clock(), demand_of(self.settings))
+        return desk if came is None else replace(desk, base=came.base, returns=came.returns)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal, get_args
 
 import msgspec
 
@@ -27,8 +28,13 @@ from careloom.store.database import Database
 from careloom.store.event import Arrival
 
 AGENT = "fhir"
+Returns = Literal["minimal", "representation", "OperationOutcome"]
+"""What the header Prefer may ask for (https://hl7.org/fhir/R4/http.html#return)."""
 MOST_MEDIA = 200
 """Characters of a media type that are kept."""
+
+
+RETURNS: dict[str, Returns] = {one: one for one in get_args(Returns)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,10 @@ class Desk:
     now: datetime
     demand: Demand
     """What the store demands of whatever comes in; a desk without it cannot be made."""
+    base: str = ""
+    """The address of this server as the client knows it: what lies below it lies here."""
+    returns: Returns = "minimal"
+    """What of the resources a response to a bundle brings along."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,10 +67,14 @@ NO_GUARD = Guard()
 
 @dataclass(frozen=True, slots=True)
 class Came:
-    """A body as the client sent it, where it came in another form than JSON: what its Event is to hold."""
+    """A body as the client sent it (in XML, say: what its Event is to hold), where to, and what is to come back."""
 
     body: bytes
     media: str = ""
+    base: str = ""
+    """The address of this server as the client knows it: what lies below it lies here."""
+    returns: Returns = "minimal"
+    """What of the resources a response to a bundle brings along."""
 
 
 def interact(
@@ -82,7 +96,7 @@ def interact(
                 event_id = events.keep(connection, arrival, desk.now, desk.blobs).event_id
                 events.settle(connection, event_id, "done", agent=AGENT)
             origin = Origin(desk.now, desk.actor.id, AGENT, event_id)
-            done = written(connection, [entry], desk.actor, origin, desk.demand).get(entry.index)
+            done = written(connection, [entry], desk.actor, origin, desk.demand, desk.base).get(entry.index)
             record(connection, _access(desk, rtype, method, done, event_id))
             return done
 

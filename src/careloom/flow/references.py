@@ -25,12 +25,17 @@ from careloom.store.read import Reader
 class References:
     """Of one bundle, whose entries have their places."""
 
-    def __init__(self, read: Reader, entries: Sequence[Entry], placed: Mapping[int, str]) -> None:
+    def __init__(self, read: Reader, entries: Sequence[Entry], placed: Mapping[int, str], own: str) -> None:
         self._read = read
         self._entries = entries
         self._placed = placed
+        self._own = own
         self._targets = bundles.references(entries, placed)
         self._parsed: dict[str, list[tuple[str, Resource]]] = {}
+
+    def rewritten(self, entry: Entry, body: bytes) -> bytes:
+        """The body of an entry with its references where they lead. Raises OutcomeError."""
+        return bundles.rewrite(body, self.of(body), entry.base, self._own)
 
     def of(self, body: bytes) -> Mapping[str, str]:
         """What leads where: full URLs, and the conditional references of this body. Raises OutcomeError.

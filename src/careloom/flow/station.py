@@ -174,7 +174,7 @@ def _commit(connection: Connection, resources: list[Resource], origin: Origin) -
     return [done for done in commit(connection, writes, origin) if done.is_changed]
 
 
-def _version_read(resource: Resource) -> int | None:
+def _version_read(resource: Resource) -> tuple[int, ...] | None:
     # A resource that the station read and changed carries the version it read: a write in between is a conflict.
     version = resource.get("meta", {}).get("versionId")
-    return int(version) if version else None
+    return (int(version),) if version else None

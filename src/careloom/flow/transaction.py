@@ -26,6 +26,7 @@ from careloom.store.audit import Access, record
 from careloom.store.commit import Committed, Origin
 from careloom.store.database import Connection, is_transient
 from careloom.store.event import Arrival
+from careloom.store.read import Reader
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +49,7 @@ def transact(desk: Desk, body: bytes, arrival: Arrival, answer: Answer = no_answ
 
     `body` is the Bundle in JSON, `arrival` what came.
     """
-    bundle = bundles.read(body)
+    bundle = bundles.read(body, desk.base)
     if bundle.type not in {"transaction", "batch"}:
         raise OutcomeError(Issue("value", "Post a Bundle of type transaction or batch here.", "Bundle.type"))
     if len(bundle.entries) > LIMIT:
@@ -150,9 +151,9 @@ def _transaction(
 ) -> dict[int, bytes]:
     """The response entry of each entry, by index; what reads sees what was written."""
     done = written(
-        connection, [entry for entry in entries if entry.is_write], desk.actor, origin, desk.demand
+        connection, [entry for entry in entries if entry.is_write], desk.actor, origin, desk.demand, desk.base
     )
-    answers = {index: _written(one) for index, one in done.items()}
+    answers = {index: _written(one, _beside(one, desk, connection)) for index, one in done.items()}
     for entry in entries:
         if not entry.is_write:
             answers[entry.index] = answer(entry, connection)
@@ -161,18 +162,33 @@ def _transaction(
     return answers
 
 
-def _written(answer: Committed) -> bytes:
+def _beside(one: Committed, desk: Desk, connection: Connection) -> tuple[bytes, bytes]:
+    """What the client prefers to get beside the status: members of the entry, and of its response."""
+    if desk.returns == "OperationOutcome":
+        told = operation_outcome([Issue("informational", "Done.", severity="information")])
+        return b"", b',"outcome":' + dumps(told)
+    stored = None
+    if desk.returns == "representation":
+        stored = Reader(connection, desk.actor).version(one.rtype, one.id, one.version)
+    return (b'"resource":%b,' % stored.body if stored and stored.body else b""), b""
+
+
+def _written(answer: Committed, beside: tuple[bytes, bytes]) -> bytes:
     status = b"201 Created" if answer.is_created else b"200 OK"
     place = f"{answer.rtype}/{answer.id}/_history/{answer.version}".encode()
     moment = instant(answer.last_updated).encode()
-    return b'{"response":{"status":"%b","location":"%b","etag":"W/\\"%d\\"","lastModified":"%b"}}' % (
+    response = b'"status":"%b","location":"%b","etag":"W/\\"%d\\"","lastModified":"%b"%b' % (
         status,
         place,
         answer.version,
         moment,
+        beside[1],
     )
+    return b'{%b"response":{%b}}' % (beside[0], response)
 
 
 def _response(kind: str, answers: Mapping[int, bytes]) -> bytes:
     entries = b",".join([answers[index] for index in sorted(answers)])
-    return b'{"resourceType":"Bundle","type":"%b","entry":[%b]}' % (kind.encode(), entries)
+    # In FHIR there are no empty arrays.
+    held = b',"entry":[%b]' % entries if entries else b""
+    return b'{"resourceType":"Bundle","type":"%b"%b}' % (kind.encode(), held)

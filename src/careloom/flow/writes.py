@@ -6,7 +6,7 @@ Room: flow. Standard: https://hl7.org/fhir/R4/http.html#trules and https://hl7.o
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from urllib.parse import parse_qsl
@@ -14,9 +14,9 @@ from urllib.parse import parse_qsl
 from careloom.fhir import bundle as bundles
 from careloom.fhir import patch
 from careloom.fhir.bundle import Entry
-from careloom.fhir.etag import version_in
+from careloom.fhir.etag import versions_in
 from careloom.fhir.outcome import Issue, OutcomeError
-from careloom.fhir.resource import Resource, loads
+from careloom.fhir.resource import REPEATED, Resource, has_repeated_keys, loads
 from careloom.flow.guides import Demand
 from careloom.flow.parameters import defined
 from careloom.flow.references import References, found
@@ -55,8 +55,11 @@ def written(
     actor: Actor,
     origin: Origin,
     demand: Demand,
+    own: str = "",
 ) -> dict[int, Committed]:
     """Commit what the entries write; by index. An entry that had nothing to do (a DELETE that matched none) is absent.
+
+    `own` is the address of this server, as the client knows it.
 
     Raises OutcomeError with every fault; then nothing is to be kept of the transaction of `connection`.
     """
@@ -64,7 +67,7 @@ def written(
     plan = _planned(connection, read, entries, actor)
     placed = bundles.places(entries, lambda: new_id(origin.now), plan.matched)
     placed |= {index: placed[twin] for index, twin in plan.twins.items()}
-    references = References(read, entries, placed)
+    references = References(read, entries, placed, own)
     writes: list[tuple[int, Write]] = []
     standing: dict[int, Committed] = {}
     issues: list[Issue] = []
@@ -97,6 +100,8 @@ def checked(body: bytes, rtype: str = "") -> Resource:
     resource = loads(body)
     if not isinstance(resource, dict):
         raise OutcomeError(Issue("structure", "The body must be one resource, a JSON object."))
+    if has_repeated_keys(body, resource):
+        raise OutcomeError(Issue("structure", REPEATED))
     if rtype and resource.get("resourceType") != rtype:
         text = f"The body must be a {rtype}, as the address says."
         raise OutcomeError(Issue("invalid", text, "resourceType"))
@@ -190,29 +195,31 @@ def _write(
     entry: Entry, place: str, references: References, read: Reader, demand: Demand, *, is_new: bool
 ) -> Write:
     rtype, _, id_ = place.partition("/")
-    version = version_in(entry.if_match)
+    versions = versions_in(entry.if_match)
     if entry.method == "DELETE":
-        return Write({"resourceType": rtype, "id": id_}, None, "delete", if_match=version)
+        return Write({"resourceType": rtype, "id": id_}, None, "delete", if_match=versions)
     if entry.body is None:
         raise OutcomeError(Issue("required", f"{entry.method} needs a resource."))
     if entry.method == "PATCH":
-        return _patched(read, place, entry.body, version, demand)
-    body = bundles.rewrite(entry.body, references.of(entry.body), entry.base)
+        return _patched(read, place, entry.body, versions, demand)
+    body = references.rewritten(entry, entry.body)
     resource = checked(body, rtype)
     demand.require(resource)
     resource["id"] = id_
     is_new = is_new or entry.method == "POST" or entry.if_none_match == "*"
     method = "POST" if entry.method == "POST" else "PUT"
-    return Write(resource, body, "create" if is_new else "put", method, version)
+    return Write(resource, body, "create" if is_new else "put", method, versions)
 
 
-def _patched(read: Reader, place: str, body: bytes, version: int | None, demand: Demand) -> Write:
+def _patched(
+    read: Reader, place: str, body: bytes, versions: Collection[int] | None, demand: Demand
+) -> Write:
     """The current version with a patch applied; it must still be current when it is written."""
     rtype, _, id_ = place.partition("/")
     stored = read.stored(rtype, id_)
     if stored is None or stored.is_deleted:
         raise OutcomeError(Issue("not-found" if stored is None else "deleted", "There is nothing to patch."))
-    if version is not None and version != stored.version:
+    if versions is not None and stored.version not in versions:
         text = "The resource was changed meanwhile: read it again, and repeat your patch."
         raise OutcomeError(Issue("conflict", text))
     current = stored.resource()
@@ -223,7 +230,7 @@ def _patched(read: Reader, place: str, body: bytes, version: int | None, demand:
     if issues:
         raise OutcomeError(*[replace(issue, code="processing") for issue in issues])
     demand.require(patched)
-    return Write(patched, None if patched != current else stored.body, "put", "PATCH", stored.version)
+    return Write(patched, None if patched != current else stored.body, "put", "PATCH", (stored.version,))
 
 
 def _standing(read: Reader, place: str) -> Committed:

@@ -10,7 +10,7 @@ binary COPY. Search values of old versions stay behind as stale rows (see migrat
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -69,8 +69,8 @@ class Write:
     """put: create or replace; create: refused when the id stands."""
     method: Method = "PUT"
     """By which method of HTTP it is written, or would be; a deletion is one."""
-    if_match: int | None = None
-    """The version that the client saw: any other current version is a conflict."""
+    if_match: Collection[int] | None = None
+    """The versions that the client saw: any other current version is a conflict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +261,7 @@ def _refuse_conflict(write: Write, before: Standing | None) -> None:
     stands = before is not None and not before.is_deleted
     if write.verb == "create" and stands:
         raise OutcomeError(Issue("conflict", "A resource with this id stands already: update it instead."))
-    if write.if_match is not None and write.if_match != (before.number if before and stands else None):
+    if write.if_match is not None and not (before and stands and before.number in write.if_match):
         text = "The resource was changed meanwhile: read it again, and repeat your change on the current version."
         raise OutcomeError(Issue("conflict", text))
 

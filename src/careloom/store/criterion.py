@@ -28,6 +28,7 @@ from careloom.fhir.queryvalue import (
     Value,
 )
 from careloom.fhir.searchparam import OF_THE_ROW, SearchParameter, parameters
+from careloom.store.composite import gathered, of_the_row
 from careloom.store.condition import ALWAYS, NEVER, Condition, all_of, any_of, equals, negated, overlaps
 from careloom.store.hashes import (
     code_entry,
@@ -334,22 +335,22 @@ def _composites(
     known = parameters(parameter.rtype)
     components = [known[code] for code, _ in parameter.components]
     rtype = RESOURCE_TYPES[columns.number - 1]
-    conditions: list[Condition] = []
-    for value in values:
-        if not isinstance(value, Composite):
-            raise _unsupported(parameter, modifier)
-        parts = zip(components, value.parts, strict=True)
-        found = [criterion_condition(rtype, Criterion(one, "", (part,)), row) for one, part in parts]
-        conditions.append(all_of(found if len(values) == 1 else map(_of_the_row, found)))
-    return any_of(conditions)
+    rows = [value.parts for value in values if isinstance(value, Composite)]
+    if len(rows) < len(values):
+        raise _unsupported(parameter, modifier)
 
+    def meets(parts: Sequence[Value], one: SearchParameter) -> Condition:
+        return criterion_condition(rtype, Criterion(one, "", tuple(dict.fromkeys(parts))), row)
 
-def _of_the_row(condition: Condition) -> Condition:
-    """The same, looked up for each row. Of several of which one must hold PostgreSQL would gather all rows for each."""
-    sql = condition.sql[1:-1] if condition.sql.startswith("(exists (") else condition.sql
-    if not sql.startswith("exists (") or sql.count("exists (") > 1:
-        return condition
-    return Condition(f"{sql.removesuffix(')')} offset 0)", condition.values)
+    if len(rows) == 1:
+        return all_of([meets([part], one) for one, part in zip(components, rows[0], strict=True)])
+    found = [
+        all_of([of_the_row(meets(parts, one)) for one, parts in zip(components, slots, strict=True)])
+        for slots in gathered(rows)
+    ]
+    # What all of them ask of the first component together is a way to the rows that are to be looked at one by one.
+    way = [meets([parts[0] for parts in rows], components[0])] if len(found) > 1 else []
+    return all_of([*way, any_of(found)])
 
 
 def _beside(table: str, parameter: SearchParameter, condition: Condition, row: str) -> Condition:

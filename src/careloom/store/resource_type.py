@@ -70,9 +70,7 @@ UNIONS: dict[str, dict[str, tuple[str, str]]] = {
 """Parameters that find what two others find: a search asks for both, and nothing is stored for the union."""
 
 
-PLAIN_TYPES = frozenset(
-    {"ContactPoint", "boolean", "code", "id", "string", "uri", "url", "oid", "uuid", "canonical"}
-)
+PLAIN_TYPES = frozenset({"boolean", "code", "id", "string", "uri", "url", "oid", "uuid", "canonical"})
 """Elements that a token finds and that have no system."""
 
 

@@ -84,7 +84,8 @@ def codings_of(element: Element) -> list[tuple[str | None, str | None]]:
             named = value.get("identifier")
             return [] if named is None else [(named.get("system"), named.get("value"))]
         case "ContactPoint":
-            return [(None, value.get("value"))]
+            words = [value.get("system")] + ([value["use"]] if "use" in value else [])
+            return [(word, value.get("value")) for word in words]
         case "boolean":
             return [(None, "true" if value else "false")]
         case _:
@@ -148,6 +149,8 @@ def keys_of(element: Element) -> list[str]:
 
 def _uri(_parameter: SearchParameter, modifier: str, text: str, element: Element) -> bool:
     sought = plain(text)
+    if element.type == "canonical" and not modifier and element.value.partition("|")[0] == sought:
+        return True  # Whatever its version.
     if modifier == "below":
         return element.value.startswith(sought)
     if modifier == "above":

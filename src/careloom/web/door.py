@@ -22,7 +22,7 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import compile_path
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from careloom.store.database import Slow
 from careloom.web.call import Site
@@ -30,6 +30,7 @@ from careloom.web.pace import Pace, kind_of
 from careloom.web.road import Road
 from careloom.web.security import lines_for
 from careloom.web.walk import Scope, walk
+from careloom.web.wire import Wire
 
 _METHODS = {b"GET": "GET", b"HEAD": "HEAD"}
 _AS_USUAL = frozenset({b"content-length", b"transfer-encoding", b"expect", b"upgrade"})
@@ -74,7 +75,7 @@ class Brief:
             self._pace.took(kind, perf_counter() - began)
 
 
-class Door(HttpToolsProtocol):
+class Door(Wire):
     """uvicorn's protocol, which asks `application.state.brief` first."""
 
     _is_answered = False

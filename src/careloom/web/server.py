@@ -81,6 +81,8 @@ def app(settings: Settings, database: Database, flow: Flow, roads: Sequence[Road
 
     async def lost(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
+        if status == 405 and not _is_answered(roads, request.url.path):  # noqa: PLR2004
+            status = 404
         answer = await crew.run(astray, site, request.scope, status)
         if status == 405:  # noqa: PLR2004
             answer.headers["Allow"] = ", ".join(sorted(allowed(roads, request.url.path)))
@@ -96,6 +98,12 @@ def app(settings: Settings, database: Database, flow: Flow, roads: Sequence[Road
     application.state.site = site
     application.state.brief = Brief(site, roads)
     return application
+
+
+def _is_answered(roads: Sequence[Road], path: str) -> bool:
+    """False for an operation that does not exist: `$name` would do for an id, and is none."""
+    tail = path.rpartition("/")[2]
+    return not tail.startswith("$") or any(road.path.endswith(f"/{tail}") for road in roads)
 
 
 def allowed(roads: Sequence[Road], path: str) -> set[str]:

@@ -61,7 +61,7 @@ def _equals_constant(left: Eval, value: Any, *, is_negated: bool) -> Eval:
             return truth(is_negated) if items else EMPTY
         item = items[0]
         same = item == value if type(item) is kind else equal(item, value)
-        return TRUE if same != is_negated else FALSE
+        return EMPTY if same is None else TRUE if same != is_negated else FALSE
 
     return run
 

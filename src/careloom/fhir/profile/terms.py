@@ -1,6 +1,6 @@
 """fhir.profile.terms: which codes a value set holds, as far as the definitions at hand can say.
 
-Room: fhir. May import: fhir.ucum, msgspec. Standard: https://hl7.org/fhir/R4/valueset.html#compositions
+Room: fhir. May import: fhir.primitive, fhir.ucum, msgspec. Standard: https://hl7.org/fhir/R4/valueset.html#compositions
 
 The value sets and code systems of R4 stand in r4/terms.json, which scripts/r4_terms.py makes; packages bring their
 own. What includes codes of a system that nobody here holds (SNOMED CT, LOINC by a filter, UCUM) stays undecided, and
@@ -10,7 +10,6 @@ whole of a system: it was written against a later edition.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from importlib import resources
@@ -18,6 +17,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from careloom.fhir.primitive import LANGUAGE, MEDIA_TYPE
 from careloom.fhir.ucum import SYSTEM as UCUM
 from careloom.fhir.ucum import unit_of
 
@@ -31,11 +31,9 @@ ANY = "*"
 # Systems whose codes are written by a grammar: units, media types, languages.
 _GRAMMARS: dict[str, Callable[[str], bool]] = {
     UCUM: lambda code: unit_of(code) is not None,
-    "urn:ietf:bcp:13": lambda code: _MEDIA_TYPE.fullmatch(code) is not None,
-    "urn:ietf:bcp:47": lambda code: _LANGUAGE.fullmatch(code) is not None,
+    "urn:ietf:bcp:13": lambda code: MEDIA_TYPE.fullmatch(code) is not None,
+    "urn:ietf:bcp:47": lambda code: LANGUAGE.fullmatch(code) is not None,
 }
-_MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]{1,127}/[\w!#$&^.+-]{1,127}(\s*;.*)?", re.ASCII)
-_LANGUAGE = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*", re.ASCII)
 
 
 class Members(NamedTuple):

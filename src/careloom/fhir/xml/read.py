@@ -95,7 +95,7 @@ class _Reader:
             self._fail("FHIR XML is encoded in UTF-8", "not-supported")
 
     def _doctype(self, *_: object) -> None:
-        self._fail("A document type declaration is not allowed in FHIR XML", "security")
+        self._fail("A document type declaration is not allowed in FHIR XML")
 
     def _start(self, qualified: str, given: dict[str, str]) -> None:
         if self._div is not None:

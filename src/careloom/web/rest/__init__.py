@@ -38,9 +38,16 @@ class _Id(StringConvertor):
     regex = r"[A-Za-z0-9\-.]+"
 
 
+class _Member(StringConvertor):
+    """What of a compartment is asked for: a type, or all."""
+
+    regex = r"\*|[A-Z][A-Za-z]*"
+
+
 register_url_convertor("type", _TypeName())
 register_url_convertor("plain", _Plain())
 register_url_convertor("id", _Id())
+register_url_convertor("member", _Member())
 
 
 def _road(
@@ -84,8 +91,8 @@ _INSTANCE = (
     _road("/fhir/{rtype:type}/{id}", WRITE, delete, "DELETE", "delete"),
 )
 _COMPARTMENT = (
-    _road("/fhir/{rtype:type}/{id}/{member}", READ, search_compartment, "GET"),
-    _road("/fhir/{rtype:type}/{id}/{member}/_search", READ, search_compartment, "POST"),
+    _road("/fhir/{rtype:type}/{id}/{member:member}", READ, search_compartment, "GET"),
+    _road("/fhir/{rtype:type}/{id}/{member:member}/_search", READ, search_compartment, "POST"),
 )
 _TYPE = (
     _road("/fhir/{rtype:type}/_search", READ, search, "POST"),

@@ -8,10 +8,12 @@ An answer that is asked for whole, compact and as JSON passes through untouched:
 from __future__ import annotations
 
 from base64 import b64encode
+from codecs import BOM_UTF8
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal
+from urllib.parse import parse_qsl
 
 import msgspec
 from starlette.responses import Response
@@ -24,6 +26,7 @@ from careloom.web.call import Call
 from careloom.web.errors import FHIR_JSON, noted, outcome
 
 Kind = Literal["json", "xml"]
+KINDS: tuple[Kind, ...] = ("json", "xml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ def _json(resource: Resource, *, pretty: bool) -> bytes:
     return msgspec.json.format(raw, indent=2) if pretty else raw
 
 
-TONGUES: dict[str, Tongue] = {
+TONGUES: dict[Kind, Tongue] = {
     "json": Tongue(FHIR_JSON, loads, _json),
     "xml": Tongue(f"{xml.MEDIA_TYPE}; charset=utf-8", xml.loads, xml.dumps),
 }
@@ -65,6 +68,8 @@ ANY = {"*/*", "application/*", "text/html", "application/xhtml+xml", "text/*", "
 
 FORM = "application/x-www-form-urlencoded"
 JSON_PATCH = "application/json-patch+json"
+SECURITY_CONTEXT = "x-security-context"
+"""The header that says what a Binary belongs to, which comes and goes as what it is (R4 binary, 2.39.5)."""
 CONTROLS = frozenset({"_format", "_pretty", "_summary", "_elements"})
 """Parameters that say how the answer is to be written."""
 
@@ -97,6 +102,7 @@ def negotiated(answer: Handler, call: Call) -> Response:
     """Let a handler, which takes and gives JSON, speak with a client in the client's form. Never raises OutcomeError."""
     form = PLAIN
     try:
+        call = _spread(call)
         found = asked(call)
         if found is None:
             text = "Ask for application/fhir+json or application/fhir+xml (FHIR 4.0), by Accept or _format."
@@ -110,6 +116,19 @@ def negotiated(answer: Handler, call: Call) -> Response:
     except OutcomeError as error:
         noted(error, f"{answer.__module__}.{answer.__qualname__}")
         return in_form(outcome(error.issues), replace(form, summary="", elements=()))
+
+
+def _spread(call: Call) -> Call:
+    """A search by POST with its form among the parameters of the address, as if they had stood there."""
+    if call.method != "POST" or not call.path.endswith("/_search") or not call.body:
+        return call
+    if _name(call.headers.get("content-type", "")) != FORM:
+        return call
+    try:
+        form = parse_qsl(call.body.decode(), keep_blank_values=True, max_num_fields=1000)
+    except ValueError:
+        raise OutcomeError(Issue("invalid", "The parameters of _search cannot be read.")) from None
+    return replace(call, query=(*call.query, *form), body=b"")
 
 
 def asked(call: Call) -> Form | None:
@@ -200,13 +219,28 @@ def _accepted(accept: str) -> Kind | None:
     """The form of the highest q that is ours; of equal ones the first (RFC 9110, 12.5.1)."""
     best: tuple[float, Kind] | None = None
     is_browser = "text/html" in accept
+    refused = {_kind(one) for one in accept.split(",") if _weight(one) == 0 and _name(one) not in ANY}
     for one in accept.split(","):
         kind, weight = _kind(one), _weight(one)
+        if _name(one) in ANY and kind in refused:
+            kind = _other(refused)
         if kind and is_browser and one.strip().lower().startswith(("application/xml", "application/xhtml")):
             continue
         if kind and weight > 0 and (best is None or weight > best[0]):
             best = weight, kind
     return best[1] if best else None
+
+
+def _other(refused: set[Kind | None]) -> Kind | None:
+    """What will do for who takes anything but these."""
+    for kind in KINDS:
+        if kind not in refused:
+            return kind
+    return None
+
+
+def _name(media: str) -> str:
+    return media.partition(";")[0].strip().lower()
 
 
 def _weight(media: str) -> float:
@@ -224,6 +258,9 @@ def taken(call: Call) -> Call | None:
     """The call with its body as JSON; None if the body's type is not ours."""
     if not call.body:
         return call
+    if call.body.startswith(BOM_UTF8):
+        # JSON has no byte order mark, and a reader may overlook one (RFC 8259, 8.1).
+        call = replace(call, body=call.body.removeprefix(BOM_UTF8), sent=call.body)
     media = call.headers.get("content-type", "")
     name = media.partition(";")[0].strip().lower()
     if name in {FORM, JSON_PATCH, *NDJSON} or not name:
@@ -240,7 +277,10 @@ def _wrapped(call: Call, media: str) -> Call | None:
     """A Binary may be sent as what it is (R4 binary, 2.39.5)."""
     if call.parts.get("rtype") != "Binary" or call.method not in {"POST", "PUT"}:
         return None
-    binary = {"resourceType": "Binary", "contentType": media, "data": b64encode(call.body).decode()}
+    binary: Resource = {"resourceType": "Binary", "contentType": media, "data": b64encode(call.body).decode()}
     if "id" in call.parts:
         binary["id"] = call.parts["id"]
+    context = call.headers.get(SECURITY_CONTEXT, "").strip()
+    if context:
+        binary["securityContext"] = {"reference": context}
     return replace(call, body=dumps(binary), sent=call.body)

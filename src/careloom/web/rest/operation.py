@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any, Literal
 
 from careloom.fhir.outcome import Issue, OutcomeError, refuse_nul
-from careloom.fhir.resource import Resource, loads
+from careloom.fhir.resource import REPEATED, Resource, has_repeated_keys, loads, minify
 from careloom.registry import OPERATIONS, load
 from careloom.web.call import Call
 from careloom.web.road import Handler, Road
@@ -95,6 +95,8 @@ def parameters_of(call: Call) -> Parameters:
     body = loads(call.body)
     if not isinstance(body, dict) or not isinstance(body.get("resourceType"), str):
         raise OutcomeError(Issue("structure", "The body must be Parameters or a resource."))
+    if has_repeated_keys(minify(call.body), body):
+        raise OutcomeError(Issue("structure", REPEATED))
     if body["resourceType"] != "Parameters":
         return Parameters(values, body)
     given = body.get("parameter", [])

@@ -6,6 +6,7 @@ Room: web. Standard: https://hl7.org/fhir/R4/http.html#read
 from __future__ import annotations
 
 from base64 import b64decode
+from urllib.parse import quote
 
 from starlette.responses import Response
 
@@ -13,7 +14,7 @@ from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.store.stored import Stored
 from careloom.web.call import Call
 from careloom.web.rest.answer import of_version, rtype_of
-from careloom.web.rest.form import is_fhir
+from careloom.web.rest.form import SECURITY_CONTEXT, is_fhir
 
 
 def read(call: Call) -> Response:
@@ -35,7 +36,7 @@ def vread(call: Call) -> Response:
     with call.glance() as reader:
         stored = there(reader.version(rtype, id_, int(version)))
     call.seen("vread", f"{rtype}/{id_}", patient=f"{rtype}/{id_}" if rtype == "Patient" else "")
-    return of_version(call, stored)
+    return _native(call, stored) or of_version(call, stored)
 
 
 def there(stored: Stored | None) -> Stored:
@@ -58,9 +59,13 @@ def _native(call: Call, stored: Stored) -> Response | None:
         content = b64decode(binary.get("data", ""))
     except ValueError:
         return None
+    whole = of_version(call, stored)
+    if whole.status_code != 200:  # noqa: PLR2004 the client holds it already
+        return whole
+    headers = {name: whole.headers[name] for name in ("ETag", "Last-Modified")}
     # Never as what a browser would run: a stored page must not act under our address.
-    return Response(
-        content,
-        headers={"Content-Disposition": "attachment"},
-        media_type=binary["contentType"],
-    )
+    headers["Content-Disposition"] = "attachment"
+    context = binary.get("securityContext", {}).get("reference")
+    if context:
+        headers[SECURITY_CONTEXT] = quote(context, safe="/:#?=&@+,;%")
+    return Response(content, headers=headers, media_type=binary["contentType"])

@@ -5,8 +5,6 @@ Room: web. Standard: https://hl7.org/fhir/R4/search.html and https://hl7.org/fhi
 
 from __future__ import annotations
 
-from urllib.parse import parse_qsl
-
 from starlette.responses import Response
 
 from careloom.fhir.facts import resource_types
@@ -48,13 +46,6 @@ def _search(call: Call, rtype: str, within: tuple[str, str] | None = None) -> Re
 
 
 def _pairs(call: Call) -> list[tuple[str, str]]:
-    pairs = list(call.query)
-    if call.method != "POST" or not call.body:
-        return pairs
-    media = call.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media != FORM:
+    if call.method == "POST" and call.body:
         raise OutcomeError(Issue("not-supported", f"Send the parameters of _search as {FORM}."))
-    try:
-        return pairs + parse_qsl(call.body.decode(), keep_blank_values=True, max_num_fields=1000)
-    except ValueError:
-        raise OutcomeError(Issue("invalid", "The parameters of _search cannot be read.")) from None
+    return list(call.query)

@@ -14,8 +14,9 @@ from careloom.fhir.etag import etag
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import dumps
 from careloom.flow import Came, Committed, Guard
+from careloom.flow.interaction import RETURNS
 from careloom.web.call import Call
-from careloom.web.rest.answer import done, fhir, of_write, prefers, rtype_of
+from careloom.web.rest.answer import base_of, done, fhir, of_write, prefers, rtype_of
 from careloom.web.rest.form import CONTROLS, JSON_PATCH
 
 
@@ -50,8 +51,9 @@ def delete(call: Call) -> Response:
 
 
 def came_of(call: Call) -> Came:
-    """The body as the client sent it: what its Event holds."""
-    return Came(call.raw, call.headers.get("content-type", ""))
+    """The body as the client sent it: what its Event holds; and where to, and what is to come back."""
+    returns = RETURNS.get(prefers(call, "return"), "minimal")
+    return Came(call.raw, call.headers.get("content-type", ""), base_of(call), returns)
 
 
 def _interact(call: Call, method: str, body: bytes) -> Committed | None:

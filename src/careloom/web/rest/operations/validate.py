@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from starlette.responses import Response
 
-from careloom.fhir.outcome import Issue, OutcomeError
+from careloom.fhir.outcome import Issue, OutcomeError, operation_outcome
 from careloom.fhir.profile import Profiles
 from careloom.fhir.profile.operation import validation_outcome
 from careloom.fhir.resource import Resource
@@ -32,11 +32,29 @@ def validate(call: Call) -> Response:
     with call.reader() as reader:
         if resource is None and "id" in call.parts:
             resource = reader.resource(call.parts["rtype"], call.parts["id"])
+        amiss = _amiss(call, reader, parameters.text("mode"), resource)
         profiles = _profiles(reader, call.site.flow.profiles)
     if resource is not None and resource.get("resourceType") != call.parts["rtype"]:
         raise OutcomeError(Issue("invalid", "The resource is of another type than the address."))
     profile, mode = parameters.text("profile"), parameters.text("mode")
-    return fhir(validation_outcome(resource, profiles, profile=profile, mode=mode, more=view_faults))
+    told = validation_outcome(resource, profiles, profile=profile, mode=mode, more=view_faults)
+    if amiss is not None:
+        told = operation_outcome([amiss])
+    return fhir(told)
+
+
+def _amiss(call: Call, reader: Reader, mode: str, resource: Resource | None) -> Issue | None:
+    """Why an update or delete of what the address names could not be done, whatever the content."""
+    id_ = call.parts.get("id")
+    if id_ is None or mode not in {"update", "delete"}:
+        return None
+    rtype = call.parts["rtype"]
+    if mode == "update" and resource is not None and resource.get("id") != id_:
+        return Issue("invalid", "The id in the resource must be the id in the address.", f"{rtype}.id")
+    stored = reader.stored(rtype, id_) if mode == "delete" else None
+    if mode == "delete" and (stored is None or stored.is_deleted):
+        return Issue("not-found", "There is nothing to delete under this id.", "id")
+    return None
 
 
 def _profiles(reader: Reader, guides: Profiles) -> Profiles:
