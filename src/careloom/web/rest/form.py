@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from codecs import BOM_UTF8
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal
@@ -231,7 +231,7 @@ def _accepted(accept: str) -> Kind | None:
     return best[1] if best else None
 
 
-def _other(refused: set[Kind | None]) -> Kind | None:
+def _other(refused: Container[Kind | None]) -> Kind | None:
     """What will do for who takes anything but these."""
     for kind in KINDS:
         if kind not in refused:
