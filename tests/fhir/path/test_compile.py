@@ -331,3 +331,21 @@ def test_a_node_is_taken_as_it_is() -> None:
     assert (
         compile("value.unit").nodes(Node({"valueQuantity": {"unit": "kg"}}, "Observation"))[0].value == "kg"
     )
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("1 'mg' = 1", []),
+        ("2 'mg' != 1", []),
+        ("4 days = 4", []),
+        ("1 '1' = 1", [True]),
+        ("1 = 1 'mg'", []),
+        ("(1 | 2) = 1", [False]),
+        ("'1' = 1", [False]),
+    ],
+)
+def test_equality_with_a_number_is_empty_where_a_unit_does_not_tell(
+    expression: str, expected: list[bool]
+) -> None:
+    assert compile(expression)({}) == expected

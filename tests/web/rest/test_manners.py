@@ -236,3 +236,31 @@ def test_a_member_that_stands_twice_is_refused_and_a_mark_of_byte_order_overlook
     assert client.post("", content=entry % twice).status_code == 400
     marked = b"\xef\xbb\xbf" + dumps(PATIENT | {"id": "marked", "name": [{"text": '":":'}]})
     assert client.put("/Patient/marked", content=marked).status_code == 201
+
+
+def test_a_create_that_says_a_condition_in_its_address_is_refused(client: httpx.Client) -> None:
+    assert client.post("/Patient?identifier=urn:x|7", content=dumps(PATIENT)).status_code == 400
+    assert client.post("/Patient?_format=json&_pretty=true", content=dumps(PATIENT)).status_code == 201
+
+
+def test_lists_that_nobody_keeps_are_asked_of_the_resources(client: httpx.Client) -> None:
+    def coded(system: str, code: str) -> dict[str, Any]:
+        return {"coding": [{"system": f"http://terminology.hl7.org/CodeSystem/{system}", "code": code}]}
+
+    def put(id_: str, clinical: str, verification: str) -> None:
+        condition = {"resourceType": "Condition", "id": id_, "subject": {"reference": "Patient/ill"}}
+        condition["clinicalStatus"] = coded("condition-clinical", clinical)
+        condition["verificationStatus"] = coded("condition-ver-status", verification)
+        assert client.put(f"/Condition/{id_}", content=dumps(condition)).status_code == 201
+
+    for id_, clinical, verification in (
+        ("ill-a", "active", "confirmed"),
+        ("ill-b", "relapse", "provisional"),
+        ("ill-c", "resolved", "confirmed"),
+        ("ill-d", "active", "refuted"),
+    ):
+        put(id_, clinical, verification)
+    found = client.get("/Condition?patient=ill&_list=$current-problems").json()["entry"]
+    assert {one["resource"]["id"] for one in found} == {"ill-a", "ill-b"}
+    for path in ("/Patient?_list=$current-problems", "/Condition?_list=$current-wishes"):
+        assert client.get(path).status_code == 400, path

@@ -24,6 +24,10 @@ def create(call: Call) -> Response:
     """A new resource under an id that careloom gives; If-None-Exist: only if its condition finds none."""
     rtype = rtype_of(call)
     _require_body(call)
+    if any(name not in CONTROLS for name, _ in call.query):
+        # Whoever says a condition here would get a second resource for the first.
+        text = "A create takes no search parameters: say its condition in the header If-None-Exist."
+        raise OutcomeError(Issue("not-supported", text))
     guard = Guard(if_none_exist=call.headers.get("if-none-exist", ""))
     done = call.site.flow.interact("POST", rtype, call.who, call.body, guard, came_of(call))
     return of_write(call, _there(done))
