@@ -28,6 +28,7 @@ TIMERS: dict[str, str] = {
 """Timer -> `f(now, read, *, escalate_after_minutes) -> list[Resource]`; asked about once a second of the running clock."""
 
 OPERATIONS: dict[str, str] = {
+    "docref": "careloom.web.rest.operations.docref:docref",
     "everything": "careloom.web.rest.operations.everything:everything",
     "export": "careloom.web.rest.operations.export:export",
     "import": "careloom.web.rest.operations.import_ndjson:import_ndjson",
