@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tests.waiting import WAIT_S
 
 from careloom.fhir.resource import dumps
 from careloom.settings import settings_from
@@ -61,7 +62,7 @@ def test_a_slice_is_known_by_what_tells_it_apart() -> None:
 
 @pytest.mark.parametrize("is_lost", [False, True])
 def test_a_search_that_does_not_find_its_resource_is_counted(is_lost: bool) -> None:
-    with forgetful(is_lost=is_lost) as url, httpx.Client(base_url=url) as client:
+    with forgetful(is_lost=is_lost) as url, httpx.Client(base_url=url, timeout=WAIT_S) as client:
         assert us_core.searched(client, GROUP, [PATIENT]) == [not is_lost, None]
         assert us_core.shown_of(client, GROUP, [PATIENT]) == [True, None]
 

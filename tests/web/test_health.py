@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.waiting import WAIT_S
 
 from careloom.fhir.resource import dumps
 from careloom.flow.station import hears
@@ -29,7 +30,9 @@ GOOD = {"resourceType": "Patient", "id": "p1", "name": [{"family": "Okafor"}], "
 @pytest.fixture
 def admin(served: Any) -> Iterator[httpx.Client]:
     """The administrator's session."""
-    with httpx.Client(base_url=served.url, headers={"Accept": "text/html"}, follow_redirects=True) as client:
+    with httpx.Client(
+        base_url=served.url, headers={"Accept": "text/html"}, follow_redirects=True, timeout=WAIT_S
+    ) as client:
         token = re.search(r'name="csrf" value="([^"]+)"', client.get("/sign-in").text)
         assert token
         client.post("/sign-in/demo", data={"csrf": token[1], "name": "admin", "next": "/"})

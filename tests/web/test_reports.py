@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.waiting import WAIT_S
 from tests.web.test_sql import lake  # noqa: F401 - a fixture
 
 from careloom.store.accounts import create_token
@@ -119,7 +120,7 @@ def test_a_statement_holds_no_thread_of_the_server_is_limited_for_a_user_and_sto
     client.post("/sql", data={"csrf": token, "sql": "select 1"})
 
     def ask() -> None:
-        with httpx.Client(base_url=lake.url, cookies=client.cookies) as own:
+        with httpx.Client(base_url=lake.url, cookies=client.cookies, timeout=WAIT_S) as own:
             try:
                 own.post("/sql", json={"sql": LONG}, headers={"X-CSRF": token}, timeout=8)
             except httpx.TimeoutException:
@@ -206,7 +207,9 @@ def test_a_program_saves_runs_changes_and_removes_a_report_with_its_token(lake: 
         assert client.post(path, json={}).json()["rows"] == [[1]]
         for answer in (nurse.get("/reports"), nurse.post("/reports", json=body), nurse.post(path, json={})):
             assert answer.status_code == 403
-        stranger = httpx.post(f"{lake.url}{path}", json={}, headers={"authorization": "Bearer clm_forged"})
+        stranger = httpx.post(
+            f"{lake.url}{path}", json={}, headers={"authorization": "Bearer clm_forged"}, timeout=WAIT_S
+        )
         assert stranger.status_code == 401
         assert (client.post(f"{path}/remove", json={}).status_code, client.get(path).status_code) == (
             204,

@@ -12,6 +12,7 @@ import httpx
 import pytest
 from starlette.responses import Response
 from structlog.testing import capture_logs
+from tests.waiting import WAIT_S
 
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.settings import Settings
@@ -25,7 +26,7 @@ HTML = {"accept": "text/html"}
 
 
 def browser(served: Any) -> httpx.Client:
-    return httpx.Client(base_url=served.url, headers=HTML, follow_redirects=False)
+    return httpx.Client(base_url=served.url, headers=HTML, follow_redirects=False, timeout=WAIT_S)
 
 
 def csrf(text: str) -> str:
@@ -63,7 +64,7 @@ def test_a_stranger_is_sent_to_the_sign_in_page_and_back(served: Any) -> None:
 
 
 def test_every_road_refuses_a_stranger_but_the_public_ones(served: Any) -> None:
-    with httpx.Client(base_url=served.url) as client:
+    with httpx.Client(base_url=served.url, timeout=WAIT_S) as client:
         for road in ROADS:
             path = re.sub(r"\{[\w:]+\}", "Basic", road.path)
             answer = client.get(path)
@@ -124,7 +125,7 @@ def test_a_role_sees_its_pages_and_no_others(
 def test_a_program_shows_a_token_and_needs_no_form(served: Any) -> None:
     with served.database.connection() as connection:
         token = create_token(connection, "clinic", ["source"])
-    with httpx.Client(base_url=served.url) as client:
+    with httpx.Client(base_url=served.url, timeout=WAIT_S) as client:
         assert client.get("/worklist", headers={"authorization": "Bearer wrong"}).status_code == 401
         assert client.get("/worklist", headers={"authorization": f"Basic {token}"}).status_code == 401
         # It is let in by its token, and may then do what its role may: the live stream is for people.
@@ -183,7 +184,10 @@ def test_a_refusal_that_is_no_fault_of_the_client_leaves_a_line_without_words(
         Road(path="/y/{code}", right=PUBLIC, answer=failing, speaks="outcome"),
     ]
     settings = Settings(home=tmp_path, port=0)
-    with serving(database, settings, roads) as opened, httpx.Client(base_url=opened.url) as client:
+    with (
+        serving(database, settings, roads) as opened,
+        httpx.Client(base_url=opened.url, timeout=WAIT_S) as client,
+    ):
         for path in ("/fhir/x/y/z", "/y"):
             for code, status in (("timeout", 503), ("exception", 500), ("no-store", 507)):
                 with capture_logs() as told:

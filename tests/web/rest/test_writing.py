@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
+from tests.waiting import WAIT_S
 
 PATIENT: dict[str, Any] = {
     "resourceType": "Patient",
@@ -187,7 +188,9 @@ def test_writing_is_for_those_who_may(served: Any) -> None:
 
     with served.database.connection() as connection:
         token = create_token(connection, "reader", ["nurse"])
-    with httpx.Client(base_url=f"{served.url}/fhir", headers={"authorization": f"Bearer {token}"}) as reader:
+    with httpx.Client(
+        base_url=f"{served.url}/fhir", headers={"authorization": f"Bearer {token}"}, timeout=WAIT_S
+    ) as reader:
         assert reader.post("/Patient", json=PATIENT).status_code == 403
         assert reader.delete("/Patient/7").status_code == 403
         assert reader.put("/Patient", params={"identifier": "x"}, json=PATIENT).status_code == 403
