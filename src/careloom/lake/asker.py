@@ -52,7 +52,8 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     _write(out, asking.READY, b"")
     desk = _Desk()
-    threading.Thread(target=desk.read, args=(sys.stdin.buffer,), daemon=True).start()
+    # Not by sys.stdin, which is closed at the end, and would stop the process in its tracks while the thread reads.
+    threading.Thread(target=desk.read, args=(os.fdopen(os.dup(0), "rb"),), daemon=True).start()
     databases: dict[str, Database] = {}
     for request in desk.requests():
         database = databases.get(request.database)
