@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from careloom.web.pace import LIMIT, PATIENCE_S, QUICK_S, REST_S, Pace, kind_of
+from careloom.web.pace import FIRST_REST_S, LIMIT, PATIENCE_S, QUICK_S, REST_S, Pace, kind_of
 
 
 class Clock:
@@ -26,6 +26,26 @@ def test_what_is_slow_on_the_average_goes_to_the_threads_for_a_while_and_is_trie
     assert not pace.is_quick("search")
     assert pace.is_quick("read")
     clock.now += REST_S
+    assert pace.is_quick("search")
+
+
+def test_a_kind_that_is_slow_each_time_is_tried_ever_more_seldom_and_one_that_stalls_once_rests_but_shortly() -> (
+    None
+):
+    clock = Clock()
+    pace = Pace(clock)
+    rests: list[float] = []
+    for _ in range(9):
+        pace.took("search", PATIENCE_S)
+        before = clock.now
+        while not pace.is_quick("search"):
+            clock.now += FIRST_REST_S / 10
+        rests.append(round(clock.now - before, 2))
+    assert rests == [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0, 2.0]
+    clock.now += REST_S
+    pace.took("search", QUICK_S / 4)
+    pace.took("search", PATIENCE_S)
+    clock.now += 2 * FIRST_REST_S
     assert pace.is_quick("search")
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from time import monotonic
+from typing import NamedTuple
 
 PATIENCE_S = 0.1
 """The longest that a statement may keep the event loop waiting."""
@@ -19,9 +20,18 @@ QUICK_S = 0.01
 SHARE = 0.1
 """... of the last ten, about."""
 REST_S = 2.0
-"""How long a kind that was slow goes to the threads before it is tried again."""
+"""How long a kind that is slow goes to the threads before it is tried again, at most ..."""
+FIRST_REST_S = 0.05
+"""... and at first: a machine that stalls for once is no reason for more. It doubles each time that the trial is slow."""
 LIMIT = 1_000
 """Kinds that are remembered at most."""
+
+
+class Rest(NamedTuple):
+    """Until when a kind goes to the threads, and for how long it has been sent there."""
+
+    until: float
+    length: float
 
 
 class Pace:
@@ -30,17 +40,12 @@ class Pace:
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
         self._mean: dict[str, float] = {}
-        self._rests: dict[str, float] = {}
+        self._rests: dict[str, Rest] = {}
 
     def is_quick(self, kind: str) -> bool:
         """True if the loop may answer it."""
-        until = self._rests.get(kind)
-        if until is None:
-            return True
-        if self._clock() < until:
-            return False
-        del self._rests[kind]
-        return True
+        rest = self._rests.get(kind)
+        return rest is None or self._clock() >= rest.until
 
     def took(self, kind: str, seconds: float) -> None:
         """The loop answered one, or gave it up, after so many seconds."""
@@ -49,11 +54,16 @@ class Pace:
         if len(self._mean) >= LIMIT:
             self._mean.clear()
         self._mean[kind] = mean
+        rest = self._rests.get(kind)
         if mean > QUICK_S or seconds >= PATIENCE_S:
+            length = FIRST_REST_S if rest is None else min(2 * rest.length, REST_S)
             if len(self._rests) >= LIMIT:
                 self._rests.clear()
-            self._rests[kind] = self._clock() + REST_S
+            self._rests[kind] = Rest(self._clock() + length, length)
             del self._mean[kind]
+        elif rest is not None and self._clock() >= rest.until + rest.length:
+            # It has been quick for as long as it rested.
+            del self._rests[kind]
 
 
 def kind_of(path: str, query: bytes) -> str:
