@@ -239,11 +239,13 @@ def is_idle(careloom: Careloom) -> bool:
 
 
 def asked(careloom: Careloom, token: str) -> None:
-    links = [http.client.HTTPConnection("127.0.0.1", careloom.port) for _ in range(max(READERS))]
+    def opened() -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", careloom.port)
+
     headers = FHIR | {"Authorization": f"Bearer {token}"}
     chance = random.Random(7)
 
-    def get(path: str, link: http.client.HTTPConnection = links[0]) -> bytes:
+    def get(path: str, link: http.client.HTTPConnection) -> bytes:
         link.request("GET", path, headers=headers)
         answer = link.getresponse()
         body = answer.read()
@@ -251,7 +253,9 @@ def asked(careloom: Careloom, token: str) -> None:
             sys.exit(f"{answer.status} {body[:300]!r}")
         return body
 
-    found = [entry["resource"] for entry in json.loads(get("/fhir/Observation?_count=400"))["entry"]]
+    found = [
+        entry["resource"] for entry in json.loads(get("/fhir/Observation?_count=400", opened()))["entry"]
+    ]
     ids = [each["id"] for each in found]
     patients = sorted({each["subject"]["reference"] for each in found})
     codes = sorted({each["code"]["coding"][0]["code"] for each in found})
@@ -274,19 +278,22 @@ def asked(careloom: Careloom, token: str) -> None:
             times.append(time.perf_counter() - at)
 
     for (name, path_of), readers in itertools.product(kinds.items(), READERS):
-        for link in links[:readers]:
+        # Opened now: the server leaves who is silent for five seconds.
+        links = [opened() for _ in range(readers)]
+        for link in links:
             ask(link, 100, path_of, [])
         times: list[float] = []
         meter = Meter(careloom.home)
         threads = [
-            threading.Thread(target=ask, args=(link, ROUNDS // readers, path_of, times))
-            for link in links[:readers]
+            threading.Thread(target=ask, args=(link, ROUNDS // readers, path_of, times)) for link in links
         ]
         with meter.running():
             for thread in threads:
                 thread.start()
             for thread in threads:
                 thread.join()
+        for link in links:
+            link.close()
         spent = {kind: meter.kinds()[kind] / len(times) * 1e6 for kind in SERVERS}
         print(
             f"{name}, {readers} readers: server CPU {sum(spent.values()):.0f} us"
