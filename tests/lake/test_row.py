@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from careloom.fhir.facts import resource_types
 from careloom.fhir.outcome import OutcomeError
+from careloom.lake.column import table_schema
 from careloom.lake.row import to_resource, to_row, to_table
 from careloom.lake.schema import arrow_schema, duckdb_columns, spark_ddl
 from careloom.lake.shape import leaves, shape_of
@@ -104,6 +105,13 @@ def test_every_type_has_a_table_of_bounded_width_in_arrow_and_in_duckdb() -> Non
 def test_what_is_no_resource_type_has_no_table() -> None:
     with pytest.raises(OutcomeError, match="no table"):
         shape_of("Elephant")
+
+
+def test_spark_is_told_the_columns_of_a_table_in_their_order() -> None:
+    ddl = spark_ddl("Observation")
+    assert ddl.startswith("`version_id` INT, `last_updated` TIMESTAMP, `seq_from` BIGINT, `seq_to` BIGINT, ")
+    places = [ddl.index(f"`{name}` ") for name in table_schema("Observation").names]
+    assert places == sorted(places)
 
 
 def test_spark_is_told_the_same_names_as_arrow() -> None:

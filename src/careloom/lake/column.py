@@ -12,24 +12,7 @@ from hashlib import blake2b
 
 import pyarrow as pa
 
-from careloom.lake.schema import arrow_schema
-
-TIME = pa.timestamp("us", "UTC")
-
-OWN = pa.schema([
-    ("version_id", pa.int32()),
-    ("last_updated", TIME),
-    ("seq_from", pa.int64()),
-    ("seq_to", pa.int64()),
-    ("replaced_at", TIME),
-    ("event_id", pa.int64()),
-    ("agent", pa.string()),
-    ("is_deleted", pa.bool_()),
-    ("is_aside", pa.bool_()),
-])  # fmt: skip
-"""Of each version: its number; when it was written; the transactions of the store from which on, and up to which, not
-with, it was current (`seq_to` null: no later one was known when the file was written); when the next was written; the
-Event it came from; what made it; whether it is a deletion; whether it could not be laid into columns."""
+from careloom.lake.schema import OWN, arrow_schema
 
 PLAIN = ("version_id", "last_updated", "seq_from", "event_id", "agent")
 """Those that a view of what is current shows."""

@@ -37,6 +37,31 @@ SPARK = {
     Leaf.DOUBLE: "DOUBLE",
 }
 
+TIME = pa.timestamp("us", "UTC")
+
+OWN = pa.schema([
+    ("version_id", pa.int32()),
+    ("last_updated", TIME),
+    ("seq_from", pa.int64()),
+    ("seq_to", pa.int64()),
+    ("replaced_at", TIME),
+    ("event_id", pa.int64()),
+    ("agent", pa.string()),
+    ("is_deleted", pa.bool_()),
+    ("is_aside", pa.bool_()),
+])  # fmt: skip
+"""Of each version: its number; when it was written; the transactions of the store from which on, and up to which, not
+with, it was current (`seq_to` null: no later one was known when the file was written); when the next was written; the
+Event it came from; what made it; whether it is a deletion; whether it could not be laid into columns."""
+
+_SPARK_OWN = {
+    pa.int32(): "INT",
+    pa.int64(): "BIGINT",
+    TIME: "TIMESTAMP",
+    pa.string(): "STRING",
+    pa.bool_(): "BOOLEAN",
+}
+
 
 @cache
 def arrow_schema(resource_type: str) -> pa.Schema:  # pyright: ignore[reportUnknownParameterType] - pyarrow has no types
@@ -104,5 +129,12 @@ def duckdb_columns(resource_type: str) -> str:
 
 
 def spark_ddl(resource_type: str) -> str:
-    """The columns of a table as a DDL string of Spark (`spark.createDataFrame(rows, ddl)`, `read.schema(ddl)`)."""
-    return ", ".join(f"`{field.name}` {spark_type(field)}" for field in shape_of(resource_type).fields)
+    """The whole schema of a table as a DDL string of Spark: its own columns first (`spark.read.schema(ddl)`).
+
+    >>> spark_ddl("Patient")[:48]
+    '`version_id` INT, `last_updated` TIMESTAMP, `seq'
+    """
+    own = [f"`{field.name}` {_SPARK_OWN[field.type]}" for field in OWN]
+    return ", ".join(
+        [*own, *(f"`{field.name}` {spark_type(field)}" for field in shape_of(resource_type).fields)]
+    )

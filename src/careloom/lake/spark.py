@@ -20,16 +20,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from careloom.lake.engine import outcome_of
+from careloom.lake.lake import Lake
+from careloom.lake.schema import spark_ddl
 from careloom.lake.view.statement import Statement
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 
 def absent() -> str:
     """Why Spark cannot be used here; "" if it can."""
     if importlib.util.find_spec("pyspark") is None:
-        return "PySpark is not installed: pip install 'careloom[spark]'"
+        return "PySpark is not installed: pip install -c constraints.txt -e '.[spark]'"
     return "" if shutil.which("java") else "There is no Java: Spark needs version 17"
 
 
@@ -58,6 +60,30 @@ def session(*, cores: int = 2, memory: str = "2g") -> SparkSession:
     found = builder.getOrCreate()
     found.sparkContext.setLogLevel("OFF")
     return found
+
+
+def current(spark: SparkSession, root: Path, rtype: str) -> DataFrame:
+    """What is current of one type in the lake at `root`, as last published; nothing is read before it is asked for.
+
+    Spark is told the files and their schema, so it needs no jar of Delta. All rows: this is for who may read the
+    files. Raises OutcomeError(not-found): no lake, no such table.
+
+        current(session(), Path("lake"), "Patient").createOrReplaceTempView("Patient")
+    """
+    sources = Lake(root).sources(rtype)
+    files = [str(sources.folder / part.name) for part in sources.parts]
+    schema = spark_ddl(rtype)
+    return newest(spark.read.schema(schema).parquet(*files) if files else spark.createDataFrame([], schema))
+
+
+def newest(versions: DataFrame) -> DataFrame:
+    """Of all rows of a table, those that are current: neither deleted nor set aside, and no next version follows."""
+    from pyspark.sql import functions
+
+    column = functions.col
+    ended = versions.where("version_id > 1").select("id", (column("version_id") - 1).alias("version_id"))
+    left = versions.where("seq_to is null and not is_deleted and not is_aside")
+    return left.join(ended, ["id", "version_id"], "left_anti")
 
 
 def open_tables(spark: SparkSession, tables: dict[str, pa.Table], folder: Path) -> None:

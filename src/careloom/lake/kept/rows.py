@@ -22,7 +22,8 @@ import pyarrow as pa
 
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import Resource, dumps
-from careloom.lake.column import TIME, digest_of
+from careloom.lake.column import digest_of
+from careloom.lake.schema import TIME
 from careloom.lake.engine import outcomes
 from careloom.lake.kept.table import KEY
 from careloom.lake.known import compiled
