@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -125,3 +126,47 @@ def test_a_resource_on_which_the_view_cannot_be_run_is_left_out_and_named(folder
     assert "Canary" not in shown.stderr
     assert run(folder, "--out", str(folder / "out.csv"), view=str(path)).exit_code == 2
     assert (folder / "out.csv").read_text() == shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("path", "more", "said"),
+    [
+        (
+            "name.hover()",
+            {},
+            r"{file} at ViewDefinition\.select\[0\]\.column\[1\]\.path, column odd: .*character 6",
+        ),
+        (
+            "id",
+            {"pth": "x"},
+            r"{file} at ViewDefinition\.select\[0\]\.column\[1\], column odd: Unknown element 'pth'",
+        ),
+    ],
+)
+def test_an_error_names_file_place_column_and_character(
+    folder: Path, path: str, more: Any, said: str
+) -> None:
+    columns = [{"name": "id", "path": "id"}, {"name": "odd", "path": path, **more}]
+    file = folder / "odd.json"
+    file.write_text(json.dumps({"resource": "Patient", "select": [{"column": columns}]}))
+    shown = run(folder, view=str(file))
+    assert re.search(said.format(file=re.escape(str(file))), str(shown.exception))
+
+
+def test_a_file_that_is_no_json_is_named_with_line_and_column(folder: Path) -> None:
+    file = folder / "odd.json"
+    file.write_text('{\n "resource" 1}')
+    assert re.fullmatch(
+        rf"{re.escape(str(file))}: The file .*\(line 2, column \d+\)",
+        str(run(folder, view=str(file)).exception),
+    )
+
+
+def test_a_misspelt_element_is_warned_of_with_its_place(folder: Path) -> None:
+    file = folder / "odd.json"
+    file.write_text(
+        json.dumps({"resource": "Patient", "select": [{"column": [{"name": "a", "path": "brithDate"}]}]})
+    )
+    shown = run(folder, view=str(file))
+    assert shown.exit_code == 0
+    assert f"warning: {file} at ViewDefinition.select[0].column[0].path, column a: " in shown.stderr

@@ -5,6 +5,7 @@ Room: cli. The engines of analysis are imported when a command runs: they cost h
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import tempfile
@@ -20,8 +21,8 @@ from careloom.cli import options as shared
 from careloom.cli.keeping import lake
 from careloom.cli.omop import omop
 from careloom.cli.reporting import report
-from careloom.fhir.outcome import Issue, OutcomeError, Severity
-from careloom.fhir.resource import dumps, loads
+from careloom.fhir.outcome import Issue, OutcomeError
+from careloom.fhir.resource import dumps
 from careloom.lake.order import Form, Wanted
 from careloom.settings import Settings, lake_root, settings_from, views_root
 from careloom.store.actor import STATION
@@ -80,13 +81,10 @@ def run(view: str, *, source: Path | None, out: Path | None, only_sql: Any, **op
     careloom lake run observation --sql spark
     """
     from careloom.lake.lake import Lake
-    from careloom.lake.view.statement import compile_view
 
     wanted = _wanted(options)
     settings = settings_from(**options)
-    statement = compile_view(_definition(view, settings))
-    for issue in statement.warnings:
-        _say(issue)
+    statement = _compiled(view, settings)
     if only_sql:
         click.echo(statement.sql(only_sql))
         return
@@ -100,6 +98,42 @@ def run(view: str, *, source: Path | None, out: Path | None, only_sql: Any, **op
     found = Lake(lake_root(settings))
     with found.connection(types=[statement.resource], may_lack=True) as connection:
         _deliver(connection, statement, "", wanted, out)
+
+
+def _compiled(view: str, settings: Settings) -> Statement:
+    """The view, ready to run; what is odd is told. Raises OutcomeError that names the file, the place in it and the column."""
+    from careloom.lake.view.statement import compile_view
+
+    definition = _definition(view, settings)
+    try:
+        statement = compile_view(definition)
+    except OutcomeError as error:
+        raise OutcomeError(*(_placed(view, definition, issue) for issue in error.issues)) from None
+    for issue in statement.warnings:
+        placed = _placed(view, definition, issue)
+        click.echo(f"{placed.severity}: {placed.text}", err=True)
+    return statement
+
+
+def _placed(view: str, definition: Any, issue: Issue) -> Issue:
+    """The issue with the view, the place in its JSON, and the name of the column there, in its text."""
+    where = f" at {issue.expression}" if issue.expression else ""
+    column = _column_at(definition, issue.expression)
+    return replace(issue, text=f"{view}{where}{f', column {column}' if column else ''}: {issue.text}")
+
+
+def _column_at(definition: Any, place: str) -> str:
+    """The name of the column that a place such as `ViewDefinition.select[0].column[4].path` stands in; "" if in none."""
+    if "column[" not in place:
+        return ""
+    found, name = definition, ""
+    for step, at in re.findall(r"(\w+)(?:\[(\d+)\])?", place)[1:]:
+        found = found.get(step) if isinstance(found, dict) else None
+        if at:
+            found = found[int(at)] if isinstance(found, list) and int(at) < len(found) else None
+        if step == "column" and isinstance(found, dict):
+            name = str(found.get("name", ""))[:64]
+    return name
 
 
 def _wanted(options: dict[str, Any]) -> Wanted:
@@ -157,12 +191,18 @@ def _own(settings: Settings) -> Shelf:
 
 def _definition(view: str, settings: Settings) -> Any:
     from careloom.lake.ready import ready_view, ready_views
+    from careloom.lake.shelf import parsed
 
     if view in ready_views():
         return ready_view(view)
     path = Path(view)
     if path.is_file():
-        return loads(path.read_bytes())
+        try:
+            return parsed(path.read_bytes())
+        except OutcomeError as error:
+            raise OutcomeError(
+                *(replace(issue, text=f"{view}: {issue.text}") for issue in error.issues)
+            ) from None
     return _of_store(view, settings)
 
 
@@ -247,9 +287,3 @@ def _told_aside(rtype: str, aside: dict[str, str]) -> None:
         f"careloom: {len(aside)} resources were left out, as the view cannot be run on them.", err=True
     )
     sys.exit(_NOT_ALL)
-
-
-def _say(issue: Issue) -> None:
-    severity: Severity = issue.severity
-    where = f"{issue.expression}: " if issue.expression else ""
-    click.echo(f"{severity}: {where}{issue.text}", err=True)

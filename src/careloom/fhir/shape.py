@@ -204,7 +204,7 @@ def _check(shape: Shape, elements: Iterable[tuple[str, Element]], *, is_element:
             elif kind == OTHER and test:
                 _check_other(owner, key, test, chosen, faults)
             else:
-                text = fields[key].text if kind == COMPLEX else "R4 has no such element here."
+                text = fields[key].text if kind == COMPLEX else "There is no such element here."
                 faults.append(Fault(owner, key, None, "structure", text))
         if has_required:
             faults += _missing(owner, shape, chosen)

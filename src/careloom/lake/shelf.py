@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -129,10 +130,7 @@ def _read(folder: Path, mark: Mark) -> Resource:
         raw = (folder / file).read_bytes().removeprefix(_BOM)
     except OSError as error:
         raise OutcomeError(Issue("no-store", f"The file cannot be read ({error.strerror}).")) from None
-    try:
-        definition = loads(raw)
-    except OutcomeError as error:
-        raise OutcomeError(Issue("structure", _spot(raw, error.issues[0].text))) from None
+    definition = parsed(raw)
     if not isinstance(definition, dict):
         raise OutcomeError(Issue("structure", "A view is a JSON object.", "ViewDefinition"))
     if definition.get("status") == "retired":
@@ -141,6 +139,14 @@ def _read(folder: Path, mark: Mark) -> Resource:
         if issue.is_error:
             raise OutcomeError(issue)
     return definition
+
+
+def parsed(raw: bytes) -> Any:
+    """The JSON of a file that a person wrote. Raises OutcomeError(structure) with line and column."""
+    try:
+        return loads(raw.removeprefix(_BOM))
+    except OutcomeError as error:
+        raise OutcomeError(Issue("structure", _spot(raw.removeprefix(_BOM), error.issues[0].text))) from None
 
 
 def _spot(raw: bytes, text: str) -> str:

@@ -100,3 +100,18 @@ def test_the_capability_statement_names_view_definition(client: httpx.Client) ->
     assert {"read", "create", "update", "delete", "search-type"} <= {
         one["code"] for one in told["interaction"]
     }
+
+
+def test_a_misspelt_element_in_a_path_is_kept_and_warned_of(client: httpx.Client) -> None:
+    answer = client.put("/ViewDefinition/wards", json=column("nmae"))
+    assert answer.status_code == 201
+    assert "ViewDefinition.select[0].column[1].path: " in answer.headers["warning"]
+    assert "nmae" in answer.headers["warning"]
+    whole = {"prefer": "return=OperationOutcome"}
+    answer = client.put("/ViewDefinition/wards", json=column("nmae"), headers=whole)
+    (issue,) = answer.json()["issue"]
+    assert (issue["severity"], issue["expression"]) == (
+        "warning",
+        ["ViewDefinition.select[0].column[1].path"],
+    )
+    assert "warning" not in client.put("/ViewDefinition/wards", json=VIEW).headers

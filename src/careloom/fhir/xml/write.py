@@ -55,7 +55,9 @@ class _Writer:
         for key, item in value.items():
             slot = known.get(key) or (known.get(key[1:]) if key[:1] == "_" else None)
             if slot is None or (slot.key != key and slot.form != PRIMITIVE):
-                raise OutcomeError(Issue("structure", "R4 has no such element here.", f"{owner}.{key[:64]}"))
+                raise OutcomeError(
+                    Issue("structure", "There is no such element here.", f"{owner}.{key[:64]}")
+                )
             if slot.form == ATTRIBUTE:
                 attributes += f' {key}="{_attribute(item, key)}"'
             else:

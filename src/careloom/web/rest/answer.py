@@ -5,6 +5,7 @@ Room: web. Standard: https://hl7.org/fhir/R4/http.html#return and https://hl7.or
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
@@ -18,9 +19,13 @@ from careloom.fhir.facts import resource_types
 from careloom.fhir.outcome import Issue, OutcomeError, operation_outcome
 from careloom.fhir.resource import Resource, dumps
 from careloom.flow import Committed
+from careloom.flow.validity import VIEW, view_faults
 from careloom.store.stored import Stored
 from careloom.web.call import Call
 from careloom.web.errors import FHIR_JSON
+
+MOST_WARNINGS = 5
+"""Of what is odd, so much stands in a header."""
 
 
 class Kept(Response):
@@ -96,13 +101,33 @@ def of_write(call: Call, written: Committed, status: int = 0) -> Response:
     }
     status = status or (201 if written.is_created else 200)
     wanted = prefers(call, "return")
+    odd = _odd(call, written) if written.rtype == VIEW else []
+    headers |= warned(odd)
     if wanted == "minimal":
         return Response(None, status, headers)
     if wanted == "OperationOutcome":
-        return fhir(done(), status, headers)
+        return fhir(operation_outcome(odd) if odd else done(), status, headers)
     with call.reader() as reader:
         stored = reader.version(written.rtype, written.id, written.version)
     return Response(stored.body if stored else None, status, headers, FHIR_JSON)
+
+
+def _odd(call: Call, written: Committed) -> list[Issue]:
+    """What is odd about a view that can be run all the same: an element in a path that its type does not have."""
+    with call.reader() as reader:
+        stored = reader.version(written.rtype, written.id, written.version)
+    return view_faults(stored.resource()) if stored else []
+
+
+def warned(odd: Sequence[Issue]) -> dict[str, str]:
+    """The header that says what is odd; none where nothing is."""
+    return {"Warning": ", ".join(_warning(issue) for issue in odd[:MOST_WARNINGS])} if odd else {}
+
+
+def _warning(issue: Issue) -> str:
+    """An issue as a value of the header Warning (RFC 7234, section 5.5); 299 is `Miscellaneous Persistent Warning`."""
+    text = f"{issue.expression}: {issue.text}".encode("ascii", "replace").decode()
+    return '299 careloom "' + re.sub(r'[\x00-\x1f\x7f"\\]', "'", text)[:300] + '"'
 
 
 def done(text: str = "Done.") -> Resource:

@@ -24,7 +24,7 @@ from careloom.settings import lake_root, views_root
 from careloom.store.read import Reader
 from careloom.web.call import Call
 from careloom.web.errors import outcome
-from careloom.web.rest.answer import base_of, prefers
+from careloom.web.rest.answer import base_of, prefers, warned
 from careloom.web.rest.form import taken
 from careloom.web.rest.operation import Operation, Parameters, parameters_of
 
@@ -70,9 +70,11 @@ def run(call: Call) -> Response:
         return outcome([Issue("not-supported", text, "Accept")], 406)
     definition = _definition(call, parameters)
     issues = _faults(definition)
-    if issues:
+    if any(issue.is_error for issue in issues):
         return outcome(issues, 422)
-    return _streamed(call, _order(call, parameters, definition, form))
+    response = _streamed(call, _order(call, parameters, definition, form))
+    response.headers.update(warned(issues))
+    return response
 
 
 def _streamed(call: Call, order: Order) -> Response:
@@ -148,7 +150,7 @@ def _definition(call: Call, parameters: Parameters) -> Resource:
 def _faults(definition: Resource) -> list[Issue]:
     from careloom.lake.view.check import faults
 
-    return [issue for issue in faults(definition) if issue.is_error]
+    return faults(definition)
 
 
 def _order(call: Call, parameters: Parameters, definition: Resource, form: Form) -> Order:
