@@ -84,7 +84,6 @@ def test_the_lines_that_are_read_are_those_of_all_processes(lines: list[bytes]) 
         b"event_taken_in",
         b"status='quarantined'",
         b"file_taken",
-        b"audit_sealed",
         b"mllp_message_cut_off",
     ):
         assert said in text, said

@@ -115,6 +115,9 @@ def test_a_statement_is_answered_with_values_by_name_and_one_that_writes_is_refu
     run("build")
     asked = "select id from Patient where gender = $which"
     assert run("sql", asked, "-p", "which=male").output.split() == ["id", "b"]
+    assert run("sql", asked, "-p", "which=male").stdout_bytes == b"id\nb\n", (
+        "a shell would keep a carriage return"
+    )
     assert '"rows":[["b"]]' in run("sql", asked, "-p", "which=male", "--format", "json").output
     assert isinstance(run("sql", "drop table Patient").exception, OutcomeError)
 

@@ -14,7 +14,12 @@ from careloom.lake.ready import ready_view
 from careloom.lake.view.statement import compile_view
 
 PAGE = Path(__file__).parents[2] / "docs/howto/last-value-per-patient.md"
-VIEWS = {"codings": "observation_coding", "conditions": "condition", "persons": "person_patient"}
+VIEWS = {
+    "codings": "observation_coding",
+    "conditions": "condition",
+    "persons": "person_patient",
+    "patients": "patient",
+}
 TERMS = "http://terminology.hl7.org/CodeSystem"
 
 
@@ -48,6 +53,8 @@ def person(id_: str, *patients: str, **more: Any) -> dict[str, Any]:
 
 RESOURCES = [
     # The diagnosis stands in one system and the results in another.
+    {"resourceType": "Patient", "id": "lab", "name": [{"family": "Chalmers", "given": ["Ada", "B"]}]},
+    {"resourceType": "Patient", "id": "clinic", "name": [{"family": "Chalmers"}]},
     person("x", "clinic", "lab"), person("gone", "clinic", "other", active=False), ill("clinic", "44054006"),
     # 14:00 in UTC, which as a text is before noon; and a year, which as a text is after nothing.
     hba1c("lab", 7.1, "2026-03-01T09:00:00-05:00"), hba1c("lab", 6.0, "2026-03-01T12:00:00Z"), hba1c("lab", 5.0, "2026"),
@@ -59,7 +66,10 @@ RESOURCES = [
     # Not ill, or found not to be.
     hba1c("well", 5.1, "2026-01-01"), ill("cleared", "E11.9", "refuted"), hba1c("cleared", 5.2, "2026-01-01"),
 ]  # fmt: skip
-ANSWER = [("alone", 8.5, "%", "2026-02-02T10:00:00"), ("x", 7.1, "%", "2026-03-01T14:00:00")]
+ANSWER = [
+    ("alone", "alone", None, 8.5, "%", "2026-02-02T10:00:00"),
+    ("x", "lab", "Ada B Chalmers", 7.1, "%", "2026-03-01T14:00:00"),
+]
 
 
 def laid(folder: Path) -> None:
@@ -96,4 +106,4 @@ def test_on_spark_it_gives_the_same(tmp_path: Path) -> None:
 
 def answer(path: Path) -> list[tuple[Any, ...]]:
     rows = pq.read_table(path).sort_by("person_id").to_pylist()
-    return [(*list(row.values())[:3], row["measured_at"].isoformat()[:19]) for row in rows]
+    return [(*list(row.values())[:5], row["measured_at"].isoformat()[:19]) for row in rows]

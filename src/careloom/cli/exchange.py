@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,9 @@ from careloom.connect.mllp_send import send_file
 from careloom.flow.loading import Settled, Taker
 from careloom.settings import settings_from
 from careloom.store.server import database_served
+
+LINE_EVERY_S = 10.0
+"""Where there is no terminal for a bar, a line so often says how far a load is."""
 
 
 @click.command(short_help="Take in FHIR and HL7 v2 files, folders, archives.")
@@ -47,10 +51,15 @@ def load(paths: tuple[Path, ...], source: str, **options: Any) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with database_served(settings) as database, Progress(*columns, console=console) as bar:
         task = bar.add_task("Loading", total=None)
+        due = [time.monotonic() + LINE_EVERY_S]
 
         def report(tally: Tally) -> None:
             words = f"{tally.kept:,} events, {tally.resources:,} resources"
             bar.update(task, total=tally.total_bytes, completed=tally.read_bytes, description=words)
+            if not console.is_terminal and time.monotonic() >= due[0]:
+                due[0] = time.monotonic() + LINE_EVERY_S
+                share = f", {tally.read_bytes / tally.total_bytes:.0%}" if tally.total_bytes else ""
+                click.echo(f"Loading: {words}{share}", err=True)
 
         tally = loading.load(
             paths,

@@ -89,6 +89,9 @@ def build(*, is_fresh: bool, is_json: bool, **options: Any) -> None:
 def status(**options: Any) -> None:
     """Say how fresh the lake is, how large, and which resources were set aside.
 
+    `unsettled` are versions in files that do not say themselves which of them have ended: each reader works it out, and
+    `careloom lake compact` writes it down.
+
     \b
     careloom lake status
     """
@@ -222,7 +225,8 @@ def sql(statement: str, form: Form, given: tuple[str, ...], **options: Any) -> N
             database, Lake(lake_root(settings), views_root(settings)), STATION, statement, values, limits
         ) as rows,
     ):
-        for piece in delivered(rows, form, lake_root(settings) / SCRATCH):
+        # $(... | tail -1) in a shell would keep the carriage return of RFC 4180.
+        for piece in delivered(rows, form, lake_root(settings) / SCRATCH, "\n"):
             sys.stdout.buffer.write(piece)
 
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 import json
 import sys
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.table import Column, Table
 
 from careloom.cli import options as shared
 from careloom.cli.lakeside import bar, instant_of, settings_of
+from careloom.cli.printed import Kind, print_table
 from careloom.fhir.outcome import OutcomeError
 from careloom.registry import STEPS
 from careloom.settings import Settings
@@ -25,6 +25,7 @@ from careloom.store.actor import Actor
 from careloom.store.server import database_served
 
 if TYPE_CHECKING:
+    from careloom.flow.board import Standing
     from careloom.flow.steps.work import Made
     from careloom.store.runs import Run
 
@@ -145,41 +146,68 @@ def status(*, is_json: bool, **options: Any) -> None:
         told = [
             {
                 "group": one.group, "name": one.name, "state": one.state, "behind": one.behind,
-                "behindSeconds": round(one.behind_s, 1), "rows": one.rows, "setAside": one.set_aside,
+                "behindSeconds": round(one.behind_s, 1), "rows": one.rows, "added": one.added, "setAside": one.set_aside,
                 "retries": one.retries, "error": one.error, "run": _told(one.run) if one.run else None,
             }
             for one in found
         ]  # fmt: skip
         click.echo(json.dumps(told))
     else:
-        numbers = ("behind", "for s", "rows", "set aside", "retries")
-        table = Table("group", "step", "state", *(Column(name, justify="right") for name in numbers), "error")
-        for one in found:
-            cells = (one.behind, round(one.behind_s), one.rows, one.set_aside, one.retries)
-            table.add_row(
-                one.group,
-                one.name,
-                one.state,
-                *(f"{cell:,}" if cell is not None else "" for cell in cells),
-                one.error,
-            )
-        Console().print(table)
+        _show(found)
     if any(one.state == "failed" for one in found):
         sys.exit(FAILED)
 
 
+def _show(found: list[Standing]) -> None:
+    """A table for each group, and under it what is wrong."""
+    columns: dict[str, Kind] = {
+        "name": "id", "state": "id", "behind": "number", "for s": "number", "rows": "number",
+        "last run": "number", "set aside": "number", "retries": "number",
+    }  # fmt: skip
+    for group, some in groupby(found, lambda one: one.group):
+        lines = list(some)
+        print_table(columns, [_cells(one) for one in lines], group)
+        for one in lines:
+            if one.error:
+                click.echo(f"{one.name}: {one.error}")
+
+
+def _cells(one: Standing) -> list[str]:
+    # What is nothing to anybody leaves its column empty, so that the table stays narrow.
+    rare = [f"{number:,}" if number else "" for number in (round(one.behind_s), one.set_aside, one.retries)]
+    behind, rows, added = (
+        "" if number is None else f"{number:,}" for number in (one.behind, one.rows, one.added)
+    )
+    return [one.name, one.state, behind, rare[0], rows, f"+{added}" if added else "", *rare[1:]]
+
+
 @pipeline.command()
 @click.argument("step", type=click.Choice(list(STEPS)))
+@click.option("--json", "is_json", is_flag=True, help="A JSON object each line, for programs.")
 @shared.home
-def history(step: str, **options: Any) -> None:
-    """The last runs of a step, the newest first, a JSON object each line.
+def history(step: str, *, is_json: bool, **options: Any) -> None:
+    """The last runs of a step, the newest first.
 
     \b
     careloom pipeline history omop
+    careloom pipeline history omop --json
     """
     with database_served(settings_of(options)) as database, database.connection() as connection:
-        for one in runs.runs(connection, step):
+        found = list(runs.runs(connection, step))
+    if is_json:
+        for one in found:
             click.echo(json.dumps(_told(one)))
+        return
+    columns: dict[str, Kind] = {
+        "began (UTC)": "id", "outcome": "id", "by": "text", "seconds": "number", "rows": "number", "reason": "text",
+    }  # fmt: skip
+    print_table(columns, [_ran(one) for one in found])
+
+
+def _ran(run: Run) -> list[str]:
+    began = f"{run.began:%Y-%m-%d %H:%M:%S}" if run.began else ""
+    took = "" if run.seconds is None else f"{run.seconds:.1f}"
+    return [began, run.outcome, run.asked_by, took, "" if run.rows is None else f"{run.rows:,}", run.reason]
 
 
 def _told(run: Run) -> dict[str, Any]:

@@ -5,17 +5,18 @@ Room: cli. Whoever runs commands beside the store may do what its owners may: a 
 
 from __future__ import annotations
 
+import csv
+import io
 import sys
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from careloom.cli import options as shared
 from careloom.cli.lakeside import settings_of
+from careloom.cli.printed import Kind, print_table
 from careloom.store import report_runs, reports
 from careloom.store.actor import STATION
 from careloom.store.report import WEEKDAYS, Plan, Schedule, next_due
@@ -43,14 +44,18 @@ def list_(**options: Any) -> None:
     """
     settings = settings_of(options)
     zone = ZoneInfo(settings.time_zone)
-    table = Table("id", "name", "owner", "schedule", "next", "last run")
+    rows: list[list[str]] = []
     with database_served(settings) as database, database.connection() as connection:
         for one in reports.reports(connection, STATION):
             last = next(iter(report_runs.runs(connection, one.id, 1)), None)
             told = f"{last.status}, {last.rows or 0:,} rows" if last else "never"
             due = f"{one.next_due.astimezone(zone):%Y-%m-%d %H:%M}" if one.next_due else ""
-            table.add_row(one.id, one.name, one.owner, one.schedule.words if one.schedule else "", due, told)
-    Console().print(table)
+            words = one.schedule.words if one.schedule else ""
+            rows.append([one.id, one.name, one.owner, words, due, told])
+    columns: dict[str, Kind] = {
+        "id": "id", "name": "text", "owner": "text", "schedule": "text", "next": "text", "last run": "text",
+    }  # fmt: skip
+    print_table(columns, rows)
 
 
 @report.command()
@@ -79,8 +84,15 @@ def run(id_: str, *, form: Any, given: tuple[str, ...], **options: Any) -> None:
             found = reports.report(connection, id_, STATION)
         owner = owner_of(database, found, datetime.now(UTC))
         answer = answer_of(database, settings, found, owner, values, form)
-    sys.stdout.buffer.write(answer.body)
+    sys.stdout.buffer.write(_by_line_feeds(answer.body) if form == "csv" else answer.body)
     click.echo(f"{answer.count:,} rows{', there are more' if answer.is_cut else ''}.", err=True)
+
+
+def _by_line_feeds(body: bytes) -> bytes:
+    """CSV for a shell: lines end as those of its other programs do; what stands in a cell stays."""
+    out = io.StringIO(newline="")
+    csv.writer(out, lineterminator="\n").writerows(csv.reader(io.StringIO(body.decode(), newline="")))
+    return out.getvalue().encode()
 
 
 @report.command()

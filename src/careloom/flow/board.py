@@ -41,6 +41,8 @@ class Standing:
     """For how long the oldest of these has waited."""
     rows: int | None = None
     """What stands in it."""
+    added: int | None = None
+    """Of it, what the last run brought, where a run brings only what is new."""
     run: Run | None = None
     """The last one that was recorded."""
     error: str = ""
@@ -121,7 +123,8 @@ def _runnable(
     for name in STEPS:
         run = last.get(name)
         # What a run is fresh by is the feed: of the lake's own step that is what is published.
-        cursor = published.cursor if name == "lake" and published else run.cursor if run else feed.START
+        is_lake = name == "lake"
+        cursor = published.cursor if is_lake and published else run.cursor if run else feed.START
         waiting = behind(cursor).values() if run or published else []
         found.append(
             Standing(
@@ -129,7 +132,8 @@ def _runnable(
                 name=name,
                 behind=sum(each.changes for each in waiting),
                 behind_s=_oldest(list(waiting), now),
-                rows=run.rows if run else None,
+                rows=sum(published.rows.values()) if is_lake and published else run.rows if run else None,
+                added=run.rows if is_lake and run else None,
                 run=run,
                 error=run.reason if run and run.outcome in {"failed", "busy"} else "",
                 gates=run.gates if run and run.gates else _gates(connection, name),

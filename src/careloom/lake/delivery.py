@@ -46,13 +46,13 @@ MEDIA: dict[Form, str] = {
 }
 
 
-def delivered(rows: Answer, form: Form, scratch: Path) -> Iterator[bytes]:
-    """The answer, piece by piece; `scratch`: where a workbook is written. Raises OutcomeError if a row cannot be made."""
+def delivered(rows: Answer, form: Form, scratch: Path, line_end: str = "\r\n") -> Iterator[bytes]:
+    """The answer, piece by piece; `scratch`: where a workbook is written; `line_end`: of CSV, by default that of RFC 4180. Raises OutcomeError if a row cannot be made."""
     if form == "xlsx":
         from careloom.lake.sheet import workbook  # 0.1 s, which few need
 
         return workbook(rows, scratch)
-    return _FORMS[form](rows)
+    return _csv(rows, line_end) if form == "csv" else _FORMS[form](rows)
 
 
 class _Kept:
@@ -106,10 +106,10 @@ def _json(rows: Answer) -> Iterator[bytes]:
     yield b'],"isCut":' + encode(rows.is_cut) + b"}"
 
 
-def _csv(rows: Answer) -> Iterator[bytes]:
-    yield _lines([[name for name, _ in rows.columns]])
+def _csv(rows: Answer, line_end: str) -> Iterator[bytes]:
+    yield _lines([[name for name, _ in rows.columns]], line_end)
     for batch in rows.batches():
-        yield _lines([text_of(value) for value in row] for row in _tuples(batch))
+        yield _lines(([text_of(value) for value in row] for row in _tuples(batch)), line_end)
 
 
 class _Sink(io.RawIOBase):
@@ -148,14 +148,14 @@ def _parquet(rows: Answer) -> Iterator[bytes]:
     yield sink.taken()
 
 
-_FORMS: dict[str, Callable[[Answer], Iterator[bytes]]] = {"json": _json, "csv": _csv, "parquet": _parquet}
+_FORMS: dict[str, Callable[[Answer], Iterator[bytes]]] = {"json": _json, "parquet": _parquet}
 
 
 def _tuples(batch: pa.RecordBatch) -> Iterable[tuple[Any, ...]]:
     return zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
 
-def _lines(rows: Iterable[list[str]]) -> bytes:
+def _lines(rows: Iterable[list[str]], line_end: str) -> bytes:
     out = io.StringIO()
-    csv.writer(out, lineterminator="\r\n").writerows(rows)
+    csv.writer(out, lineterminator=line_end).writerows(rows)
     return out.getvalue().encode()

@@ -278,7 +278,7 @@ def seal(connection: Connection, now: datetime) -> int:
     values = [n + 1, start, horizon, first_id, number, now, link]
     connection.execute("INSERT INTO audit_seal VALUES (%s, %s, %s, %s, %s, %s, %s)", values)
     # Whoever keeps this log elsewhere can prove that the end of the chain was not cut off.
-    log.info("audit_sealed", seal=n + 1, rows=number, hash=link.hex())
+    log.debug("audit_sealed", seal=n + 1, rows=number, hash=link.hex())
     return number
 
 

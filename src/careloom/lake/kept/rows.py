@@ -23,11 +23,11 @@ import pyarrow as pa
 from careloom.fhir.outcome import Issue, OutcomeError
 from careloom.fhir.resource import Resource, dumps
 from careloom.lake.column import digest_of
-from careloom.lake.schema import TIME
 from careloom.lake.engine import outcomes
 from careloom.lake.kept.table import KEY
 from careloom.lake.known import compiled
 from careloom.lake.reading import literal
+from careloom.lake.schema import TIME
 from careloom.lake.session import opened
 from careloom.lake.view.statement import Statement
 

@@ -120,7 +120,8 @@ def _line(call: Call, one: Standing) -> Line:
         tone=TONES.get(one.state, ""),
         behind="" if one.behind is None else f"{one.behind:,}",
         since=span(timedelta(seconds=one.behind_s)) if one.behind else "",
-        rows="" if one.rows is None else f"{one.rows:,}",
+        rows=("" if one.rows is None else f"{one.rows:,}")
+        + (f" ({one.added:,} new)" if one.added is not None else ""),
         when=f"{span(call.now - ended)} ago" if ended else "",
         took=f"{one.run.seconds:.1f} s" if one.run and one.run.seconds is not None else "",
         gates=[(gate.name, "good" if gate.is_held else "soon", gate.told) for gate in one.gates],
