@@ -89,7 +89,7 @@ def test_a_scheduled_result_is_shown_to_its_owner_alone(lake: Any, signed_in: En
     told = client.post(
         f"{path}/schedule", data={"csrf": csrf(client), "period": "minutes", "minutes": "1"}
     ).text
-    assert "every 1 minutes, next " in told
+    assert "every minute, next " in told
     with lake.database.connection() as connection:
         connection.execute("update report set next_due = now() - interval '1 hour'")
     assert lake.flow.run_reports() == 1
@@ -227,3 +227,51 @@ def test_a_session_speaks_json_with_the_proof_of_its_page(lake: Any, signed_in: 
     told = client.post(f"{path}/schedule", json=due, headers=proof).json()
     assert (told["schedule"]["weekday"], told["keepDays"], told["nextDue"] is None) == (4, 7, False)
     assert client.post(f"{path}/schedule", json={}, headers=proof).json()["nextDue"] is None
+
+
+def test_what_was_typed_and_chosen_is_carried_on(lake: Any, signed_in: Enter) -> None:  # noqa: F811
+    client = signed_in("physician")
+    sql = "select id, birthDate from Patient where birthDate > $after"
+    typed = {
+        "csrf": csrf(client),
+        "sql": sql,
+        "p.after": "1915",
+        "chart.kind": "",
+        "chart.x": "id",
+        "chart.y": "n",
+    }
+    drafted = client.post("/reports/draft", data=typed).text
+    assert 'name="param.after.default" value="1915"' in drafted
+    # Columns that are named for a chart are a chart, also where its kind was left as it was offered.
+    path = saved(client, sql, **{"param.after.type": "date", "chart.kind": "", "chart.y": "n"})
+    edited = client.get(f"{path}/edit").text
+    assert '<option value="bar" selected>' in edited
+    assert 'name="chart.y" value="n"' in edited
+    # $after has no default, so nobody would say its value at night.
+    wish = {"csrf": csrf(client), "period": "weekly", "at": "07:45", "weekday": "3", "keep_days": "77"}
+    refused = client.post(f"{path}/schedule", data=wish)
+    assert refused.status_code >= 400
+    form = refused.text[refused.text.index(f'action="{path}/schedule"') :]
+    form = form[: form.index("</form>")]
+    for kept in (
+        'class="notice soon"',
+        '"weekly" selected',
+        'value="07:45"',
+        'value="3" selected',
+        'value="77"',
+    ):
+        assert kept in form, kept
+
+
+def test_on_the_page_numbers_are_rounded_and_days_are_days_and_the_whole_stands_beside(
+    lake: Any,
+    signed_in: Enter,  # noqa: F811
+) -> None:
+    client = signed_in("physician")
+    sql = "select 23/21 as ratio, timestamp '2026-01-01 00:00:00' as year"
+    told = client.post("/sql", data={"csrf": csrf(client), "sql": sql}).text
+    assert ">1.09524</td>" in told
+    assert 'data-value="1.0952380952380953"' in told
+    assert ">2026-01-01</td>" in told
+    file = client.post("/sql", data={"csrf": csrf(client), "sql": sql, "format": "csv"}).text
+    assert "1.0952380952380953,2026-01-01 00:00:00" in file

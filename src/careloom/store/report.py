@@ -75,7 +75,7 @@ class Schedule(msgspec.Struct, frozen=True):
         """
         match self.period:
             case "minutes":
-                return f"every {self.minutes} minutes"
+                return "every minute" if self.minutes == 1 else f"every {self.minutes} minutes"
             case "daily":
                 return f"daily at {self.at}"
             case "weekly":

@@ -141,7 +141,7 @@ def save(call: Call) -> Response:
     id_ = call.parts.get("id", "")
 
     def keep(names: tuple[str, ...]) -> Response:
-        one = _draft(posted, names)
+        one = _draft(_with_kind(posted), names)
         try:
             with call.site.database.connection() as connection:
                 kept_id = reports.save(connection, call.who, one, call.now, id_)
@@ -179,7 +179,9 @@ def schedule(call: Call) -> Response:
             due = next_due(when, call.now, call.site.zone) if when else None
             reports.schedule(connection, call.who, found.id, Plan(when, due, days), call.now)
     except OutcomeError as error:
-        return _page(call, found, {}, {"issues": error.issues}, status_of(error.issues))
+        # What was chosen stays in the form, and the reason stands there.
+        told = {"wish": when, "wished_days": days, "refused": error.issues}
+        return _page(call, found, {}, told, status_of(error.issues))
     return call.go(f"/reports/{found.id}")
 
 
@@ -211,6 +213,12 @@ def _checked(
     )  # fmt: skip
 
 
+def _with_kind(posted: Mapping[str, str]) -> Mapping[str, str]:
+    """The form of a report, where columns were named for a chart and its kind was left as offered: bars."""
+    is_named = any(posted.get(f"chart.{part}", "").strip() for part in ("x", "y"))
+    return {**posted, "chart.kind": "bar"} if is_named and not posted.get("chart.kind") else posted
+
+
 def _draft(posted: Mapping[str, str], names: tuple[str, ...]) -> Draft:
     def said(name: str, part: str) -> str:
         return posted.get(f"param.{name}.{part}", "").strip()
@@ -220,7 +228,8 @@ def _draft(posted: Mapping[str, str], names: tuple[str, ...]) -> Draft:
             name,
             kind if (kind := said(name, "type")) in KINDS else "text",  # pyright: ignore[reportArgumentType]
             said(name, "label"),
-            said(name, "default"),
+            # What was typed in the workbench is what it is asked with, until somebody says another.
+            said(name, "default") or posted.get(f"p.{name}", "").strip(),
             tuple(filter(None, (each.strip() for each in said(name, "choices").split("\n")))),
         )
         for name in names
@@ -256,7 +265,14 @@ def _page(
     if issues := (answer or {}).get("issues"):
         noted(OutcomeError(*issues), "/reports")
     own = found.owner == call.who.id
-    values = NONE | {"shown": None, "chart": found.chart} | dict(answer or {})
+    start = {
+        "shown": None,
+        "chart": found.chart,
+        "wish": found.schedule,
+        "wished_days": found.keep_days,
+        "refused": (),
+    }
+    values = NONE | start | dict(answer or {})
     return call.show_as(
         status,
         "report.html",

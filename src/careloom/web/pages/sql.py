@@ -20,6 +20,7 @@ from careloom.lake.asking import Form, Request, asks_for
 from careloom.settings import lake_root, views_root
 from careloom.store.actor import refuse_sql
 from careloom.web.asked import Asked, Told
+from careloom.web.brief import brief
 from careloom.web.call import Call
 from careloom.web.errors import noted, outcome, status_of, title_of
 from careloom.web.road import Road, deed, page
@@ -173,7 +174,7 @@ def answered(call: Call, told: Told) -> dict[str, Any]:
     """What a page shows of an answer."""
     columns = [(name, kind, _is_number(kind)) for name, kind in told.columns]
     return NONE | {
-        "rows": told.rows,
+        "rows": brief(told.rows, [kind for _, kind in told.columns]),
         "columns": columns,
         "is_cut": told.end["isCut"],
         "zone": str(call.site.zone),

@@ -33,6 +33,16 @@ for (const form of document.querySelectorAll("[data-sure]")) {
   form.addEventListener("submit", (event) => { if (!confirm(form.dataset.sure)) event.preventDefault(); });
 }
 
+// Of a schedule only what its period asks for.
+const period = document.getElementById("period");
+function narrowed() {
+  for (const field of document.querySelectorAll("[data-periods]")) field.hidden = !field.dataset.periods.split(" ").includes(period.value);
+}
+if (period) {
+  period.addEventListener("change", narrowed);
+  narrowed();
+}
+
 // "At line 2, column 3: ..." gets a button that goes there.
 function lead() {
   const text = document.getElementById("sql");

@@ -7,6 +7,12 @@ const ROOM = { left: 62, right: 14, top: 12, bottom: 44 };
 const MOST_BARS = 60;
 const STEPS = [60, 300, 900, 3600, 10800, 21600, 43200, 86400, 172800, 604800];
 
+const CLOCK = { hour: "2-digit", minute: "2-digit" }, DAY = { day: "2-digit", month: "short" };
+const GRAINS = {
+  year: { year: "numeric" }, month: { month: "short", year: "numeric" }, day: DAY, dayOfYears: { ...DAY, year: "numeric" },
+  time: { ...DAY, ...CLOCK }, timeOfYears: { ...DAY, year: "numeric", ...CLOCK },
+};
+
 const make = (name, set, text) => {
   const node = document.createElementNS(NS, name);
   for (const [key, value] of Object.entries(set)) node.setAttribute(key, value);
@@ -28,7 +34,8 @@ class Plot {
     this.figure = figure;
     this.table = document.getElementById("rows");
     this.heads = [...this.table.tHead.rows[0].cells].map((cell, n) => ({ n, name: cell.textContent, isNumber: "number" in cell.dataset, kind: cell.title }));
-    this.cells = [...this.table.tBodies[0].rows].map((row) => [...row.cells].map((cell) => cell.textContent));
+    // What is rounded, or told as a day, for the eye is whole in data-value.
+    this.cells = [...this.table.tBodies[0].rows].map((row) => [...row.cells].map((cell) => cell.dataset.value ?? cell.textContent));
     for (const head of this.heads) {
       const texts = this.cells.map((row) => row[head.n]).filter(Boolean);
       head.isTime = !head.isNumber && texts.length > 0 && texts.every((text) => !Number.isNaN(instant(text).at));
@@ -46,7 +53,7 @@ class Plot {
   controls() {
     const wish = this.figure.dataset;
     const numbers = this.heads.filter((head) => head.isNumber);
-    const y = this.heads.find((head) => head.name === wish.y) ?? this.heads.findLast((head) => head.isNumber && head.n > 0) ?? numbers[0];
+    const y = this.heads.find((head) => head.name === wish.y) ?? numbers.find((head) => head.name !== (wish.x || this.heads[0].name)) ?? numbers[0];
     const x = this.heads.find((head) => head.name === wish.x) ?? this.heads.find((head) => head !== y) ?? y;
     const isOne = this.cells.length === 1 && numbers.length > 0;
     const guess = !y ? "" : isOne ? "number" : this.cells.length < 2 || x === y ? "" : x.isTime && this.cells.length > 20 ? "line" : x.isNumber && this.cells.length > MOST_BARS ? "scatter" : "bar";
@@ -124,10 +131,25 @@ class Plot {
     this.sum(`${this.y.name} by ${this.x.name}: ${rows.length} values from ${this.short(from)} to ${this.short(until)} ${this.unit}${cut}`);
   }
 
-  // What is longer than a day is told as the day and the time, in the zone of the site if it has an offset.
+  // As precisely as the column tells: the year where all are first days of years, then month, day, and time.
   label(text) {
-    if (!this.x.isTime || text.length <= 10) return text;
-    return this.moment(instant(text).at / 1000, this.x.zoned ? this.figure.dataset.zone : "UTC").replace(/ \d{4},/, "");
+    if (!this.x.isTime || !text) return text;
+    const zone = this.x.zoned ? this.figure.dataset.zone : "UTC";
+    const format = new Intl.DateTimeFormat("en-GB", { timeZone: zone, ...GRAINS[this.grain()] });
+    return format.format(instant(text).at);
+  }
+
+  grain() {
+    if (this.x.grain) return this.x.grain;
+    const zone = this.x.zoned ? this.figure.dataset.zone : "UTC";
+    const parts = new Intl.DateTimeFormat("en-GB", { timeZone: zone, hourCycle: "h23", year: "numeric", month: "numeric", day: "numeric", hour: "numeric", minute: "numeric", second: "numeric" });
+    const told = this.cells.map((row) => row[this.x.n]).filter(Boolean).map((text) => Object.fromEntries(parts.formatToParts(instant(text).at).map((one) => [one.type, Number(one.value)])));
+    const isDay = told.every((one) => !one.hour && !one.minute && !one.second);
+    const isMonth = isDay && told.every((one) => one.day === 1);
+    const isYear = isMonth && told.every((one) => one.month === 1);
+    const isOneYear = new Set(told.map((one) => one.year)).size === 1;
+    this.x.grain = isYear ? "year" : isMonth ? "month" : `${isDay ? "day" : "time"}${isOneYear ? "" : "OfYears"}`;
+    return this.x.grain;
   }
 
   // One place for each row.
