@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tomllib
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -274,3 +275,19 @@ def _replayed(log: list[tuple[datetime, str, Resource | None]], asked_of: str, a
         and held.get("subject", {}).get("reference") in persons
         and datetime.fromisoformat(held.get("onsetDateTime") or held["effectiveDateTime"]) <= as_of
     }
+
+
+def test_the_columns_of_each_mart_stand_in_the_docs() -> None:
+    folder = Path(__file__).parents[2]
+    page = (folder / "docs/reference/marts.md").read_text()
+    about = tomllib.loads((folder / "src/careloom/lake/marts/about.toml").read_text())
+    for name, told in about.items():
+        rows = "".join(f"| `{column}` | {kind} | {what} |\n" for column, kind, what in told["columns"])
+        assert f"### {name}\n\n{told['about']}.\n\n| column | type | what |\n|---|---|---|\n{rows}\n" in page, name
+
+
+def test_a_person_of_a_mart_joins_the_view_of_persons_by_its_id(shore: Shore) -> None:
+    shore.say(person(), person("p2"), person("p3"), LINKED)
+    shore.build()
+    sql = "select person, person_id from persons order by person"
+    assert asked(shore, sql) == [("Patient/p3", "p3"), ("Person/x", "x")]

@@ -235,15 +235,17 @@ def _told() -> Generator[None]:
 
 
 def _fault(error: OutcomeError) -> Exception:
+    # The library goes on behind the words with a full stop of its own.
+    text = str(error).removesuffix(".")
     codes = {issue.code for issue in error.issues}
     if codes & {"forbidden", "login"}:
-        return flight.FlightUnauthorizedError(str(error))
+        return flight.FlightUnauthorizedError(text)
     if codes & {"throttled", "lock-error"}:
-        return flight.FlightUnavailableError(str(error))
+        return flight.FlightUnavailableError(text)
     if codes & {"too-costly"}:
-        return flight.FlightTimedOutError(str(error))
+        return flight.FlightTimedOutError(text)
     # ArrowInvalid would be the better status, and would bring a traceback with it.
-    return flight.FlightServerError(str(error))
+    return flight.FlightServerError(text)
 
 
 def _pair(pem: str) -> tuple[str, str]:

@@ -9,5 +9,7 @@ with gathered as (
     from identity i join main."Patient" p on p.id = i.patient group by i.person
 )
 select g.person, g.patients, coalesce(p.gender, g.gender) as gender,
-    day_of(coalesce(p.birthDate, g.birthDate)) as birth_date, coalesce(g.is_dead, false) as is_dead, g.died_at, g.postal_code
+    day_of(coalesce(p.birthDate, g.birthDate)) as birth_date, coalesce(g.is_dead, false) as is_dead, g.died_at, g.postal_code,
+    -- As the views have it: person_patient.person_id, or patient.id where no Person links the Patient.
+    split_part(g.person, '/', 2) as person_id
 from gathered g left join main."Person" p on g.person = 'Person/' || p.id;

@@ -151,7 +151,7 @@ def schedule(call: Call) -> Response:
     found, told = _found(call), _read(call, _Due)
     with call.site.database.connection() as connection:
         if told.schedule is not None:
-            if accounts.actor_of(connection, call.who.id) is None:
+            if accounts.actor_of(connection, call.who.id, call.now) is None:
                 text = "What runs by itself runs as an account: save the report as one, not by a program's token."
                 raise OutcomeError(Issue("forbidden", text))
             reports.refuse_schedule(told.schedule, found.parameters)
