@@ -283,7 +283,9 @@ def test_the_columns_of_each_mart_stand_in_the_docs() -> None:
     about = tomllib.loads((folder / "src/careloom/lake/marts/about.toml").read_text())
     for name, told in about.items():
         rows = "".join(f"| `{column}` | {kind} | {what} |\n" for column, kind, what in told["columns"])
-        assert f"### {name}\n\n{told['about']}.\n\n| column | type | what |\n|---|---|---|\n{rows}\n" in page, name
+        assert (
+            f"### {name}\n\n{told['about']}.\n\n| column | type | what |\n|---|---|---|\n{rows}\n" in page
+        ), name
 
 
 def test_a_person_of_a_mart_joins_the_view_of_persons_by_its_id(shore: Shore) -> None:

@@ -264,8 +264,8 @@ def test_what_was_typed_and_chosen_is_carried_on(lake: Any, signed_in: Enter) ->
 
 
 def test_on_the_page_numbers_are_rounded_and_days_are_days_and_the_whole_stands_beside(
-    lake: Any,
-    signed_in: Enter,  # noqa: F811
+    lake: Any,  # noqa: F811
+    signed_in: Enter,
 ) -> None:
     client = signed_in("physician")
     sql = "select 23/21 as ratio, timestamp '2026-01-01 00:00:00' as year"
