@@ -41,14 +41,7 @@ PRESENT = ("arrived", "triaged", "in-progress", "onleave")
 LONGEST = 500
 """Characters of a line of the audit trail."""
 
-# A place is part of a wider one, on any level; UNION ends also where places are part of one another.
-PLACES = b"""
-with recursive place as (
-  select key from unnest(%s::bigint[]) as named(key)
-  union
-  select r.key from place join res r
-    on r.ix @> array[place.key # %s::bigint] and r.rtype = %s and not r.is_deleted
-) select key from place"""
+PARTS = b"select r.key from res r where r.ix && %s::bigint[] and r.rtype = %s and not r.is_deleted"
 
 
 def confine(
@@ -139,12 +132,8 @@ def _present(connection: Connection, locations: Sequence[str], now: datetime) ->
     """The Patients who are at these places, or at a part of them."""
     if not locations:
         return
-    partof, at, status = (
-        parameters(rtype)[code].id
-        for rtype, code in (("Location", "partof"), ("Encounter", "location"), ("Encounter", "status"))
-    )
-    values = [[hash64(one) for one in locations], salt(partof), number_of("Location")]
-    places = {key for (key,) in fetch(connection, PLACES, values)}
+    places = _with_parts(connection, {hash64(one) for one in locations})
+    at, status = (parameters("Encounter")[code].id for code in ("location", "status"))
     here = all_of([
         Condition("r.rtype = %s", (number_of("Encounter"),)),
         overlaps("r.ix", sorted(key ^ salt(at) for key in places)),
@@ -156,6 +145,17 @@ def _present(connection: Connection, locations: Sequence[str], now: datetime) ->
             continue
         if any(hash64(_reference(stay["location"])) in places for stay in _stays(encounter, now)):
             yield _reference(encounter.get("subject", {}))
+
+
+def _with_parts(connection: Connection, places: set[int]) -> set[int]:
+    """Keys of these places, of what is part of them, and so on; also where places are part of one another."""
+    partof = salt(parameters("Location")["partof"].id)
+    pending = places
+    while pending:
+        values = [sorted(key ^ partof for key in pending), number_of("Location")]
+        pending = {key for (key,) in fetch(connection, PARTS, values)} - places
+        places = places | pending
+    return places
 
 
 def _stays(encounter: Resource, now: datetime) -> Iterator[Any]:
