@@ -17,7 +17,8 @@ PAGE = Path(__file__).parent.parent / "docs" / "reference" / "fhir.md"
 HEAD = """# FHIR
 
 The FHIR R4 service stands under `/fhir`. This page is written by `python scripts/fhir_reference.py` from the CapabilityStatement
-(`GET /fhir/metadata`), and a test holds it to that. Who may do what is said in [pages](pages.md); programs send
+(`GET /fhir/metadata`), and a test holds it to that. Who may do what is said in [pages](pages.md), and
+who sees what in [access](access.md); programs send
 `Authorization: Bearer TOKEN`.
 
 ## Forms

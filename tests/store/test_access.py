@@ -190,3 +190,17 @@ def test_the_history_of_what_is_hidden_is_hidden(connection: Connection) -> None
         assert Reader(connection, actor).history("Observation", id_).versions == []
         assert Reader(connection, actor).version("Observation", id_, 1) is None
         assert Reader(connection, actor).stored("Observation", id_) is None
+
+
+def test_a_label_hides_the_resource_that_bears_it_and_no_other(connection: Connection) -> None:
+    labelled = {"resourceType": "Patient", "id": "ada", "meta": RESTRICTED, "name": [{"family": "Ada"}]}
+    commit(connection, [Write(labelled)], Origin(NOW, "ehr"))
+    assert seen(connection, NURSE, "Patient") == {"Patient/bo"}
+    assert Reader(connection, NURSE).version("Patient", "ada", 1) is None
+    whose = ("subject", "Patient/ada")
+    assert seen(connection, NURSE, "Observation", whose) == {"Observation/open-ada"}
+    assert seen(connection, NURSE, "Observation", whose, ("_include", "*")) == {
+        "Observation/open-ada",
+        "Encounter/visit-ada",
+    }
+    assert seen(connection, NURSE, "Observation", ("subject.family", "ada")) == set()

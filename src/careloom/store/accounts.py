@@ -65,7 +65,8 @@ SUCCEED = "UPDATE account SET failures = 0, locked_until = NULL WHERE name = %s 
 
 LISTED = """
 SELECT name, display, roles, is_active, coalesce(locked_until > %s, false),
-  (SELECT max(recorded) FROM audit WHERE actor = account.name AND interaction = 'login' AND outcome = 0)
+  (SELECT max(recorded) FROM audit WHERE actor = account.name AND interaction = 'login' AND outcome = 0),
+  confined_to
 FROM account ORDER BY name
 """
 
@@ -97,6 +98,7 @@ class Account:
     is_active: bool
     is_locked: bool
     last_login: datetime | None
+    confined_to: list[str] | None
 
 
 def create_account(
@@ -260,10 +262,10 @@ def revoke_token(connection: Connection, name: str) -> None:
         raise OutcomeError(Issue("not-found", f"There is no token {name}."))
 
 
-def tokens(connection: Connection) -> list[tuple[str, list[str], datetime | None]]:
-    """All tokens by name: whose, roles, and when they end."""
-    rows = connection.execute("SELECT name, roles, expires FROM token ORDER BY name").fetchall()
-    return cast("list[tuple[str, list[str], datetime | None]]", rows)
+def tokens(connection: Connection) -> list[tuple[str, list[str], datetime | None, list[str] | None]]:
+    """All tokens by name: whose, roles, when they end, and to what they are confined."""
+    rows = connection.execute("SELECT name, roles, expires, confined_to FROM token ORDER BY name").fetchall()
+    return cast("list[tuple[str, list[str], datetime | None, list[str] | None]]", rows)
 
 
 def actor_of_token(connection: Connection, token: str, now: datetime) -> Actor | None:

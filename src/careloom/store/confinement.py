@@ -52,7 +52,7 @@ def confine(
     It holds from the next request on. Raises OutcomeError `not-found` for a name that is not there.
     """
     told = None if within is None else list(dict.fromkeys(within))
-    named = name.lower() if holder == "account" else name
+    named = name.strip().lower() if holder == "account" else name
     sql = {
         "account": "UPDATE account SET confined_to = %s WHERE name = %s",
         "token": "UPDATE token SET confined_to = %s WHERE name = %s",
@@ -71,7 +71,7 @@ def found(connection: Connection, rtype: str, text: str) -> str:
     Raises OutcomeError: not-found, or multiple-matches, which names the candidates.
     """
     id_ = text.strip().removeprefix(f"{rtype}/")
-    if id_ and _is_there(connection, f"{rtype}/{id_}"):
+    if present(connection, [f"{rtype}/{id_}"]):
         return f"{rtype}/{id_}"
     word = re.sub(r"([\\,$])", r"\\\1", id_)
     ways = [("name:exact", word), ("identifier", word)] if rtype == "Location" and id_ else []
@@ -87,9 +87,20 @@ def found(connection: Connection, rtype: str, text: str) -> str:
     return next(iter(matches))
 
 
-def _is_there(connection: Connection, reference: str) -> bool:
-    """Whether this resource is there."""
-    return bool(by_reference(connection, STATION, [reference]))
+def present(connection: Connection, references: Iterable[str]) -> set[str]:
+    """Those of `Type/id` that are there, and to which one may be confined."""
+    wanted = [one for one in references if one.partition("/")[0] in CONFINES]
+    return {f"{one.rtype}/{one.id}" for one in by_reference(connection, STATION, wanted)}
+
+
+def names(connection: Connection, references: Sequence[str]) -> list[str]:
+    """These as an administrator knows them: a place or a group with its name, a patient without one."""
+    known = {
+        reference_to(one): str(one["name"])
+        for one in (stored.resource() for stored in by_reference(connection, STATION, references))
+        if one["resourceType"] != "Patient" and "name" in one
+    }
+    return [f"{known[one]} ({one})" if one in known else one for one in references]
 
 
 def patients_within(connection: Connection, within: Iterable[str], now: datetime) -> frozenset[str]:
