@@ -68,6 +68,15 @@ def test_a_statement_is_completed_asked_and_drawn_by_keys(
     with page.expect_download() as download:
         page.get_by_role("button", name="Export CSV").click()
     assert download.value.suggested_filename == "careloom.csv"
+    # What a column tells by the year is labelled by it, and the first number is what is drawn.
+    by_year = "select date_trunc('year', cast(birthDate as timestamp)) as year, count(*) as n, 7 as days from Patient"
+    page.locator("#sql").fill(f"{by_year} where birthDate > '1951' group by year order by year")
+    page.keyboard.press("Control+Enter")
+    page.locator("#rows th", has_text="days").wait_for()
+    assert page.locator("#chart-y").input_value() == "n"
+    assert page.locator("#rows tbody td").first.inner_text() == "1951-01-01"
+    labels = page.locator("[data-drawn] .tick").all_text_contents()
+    assert {"1951", "1952", "1953"} <= set(labels)
 
 
 def test_fields_behind_a_dot_are_suggested_and_an_error_leads_to_its_place(

@@ -75,8 +75,11 @@ class Rows:
 
     @property
     def schema(self) -> pa.Schema:
-        """The columns as Arrow has them, for an answer without a row. Several may be called the same: a table would rename them."""
-        return self._relation.limit(0).to_arrow_reader(1).schema
+        """The columns as Arrow has them, for an answer without a row. Several may be called the same: DuckDB would rename them."""
+        found = self._relation.limit(0).to_arrow_reader(1).schema
+        return pa.schema([
+            field.with_name(name) for field, (name, _) in zip(found, self.columns, strict=True)
+        ])  # fmt: skip
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Some rows at a time; none is kept. Raises OutcomeError."""
