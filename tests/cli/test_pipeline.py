@@ -91,7 +91,7 @@ def test_the_cdm_that_is_built_by_hand_stands_on_the_board(site: Site) -> None:
         told = CliRunner().invoke(careloom, ["lake", "omop", "build"])
         assert f"{wanted}: " in told.stdout
         assert "OMOP quality checks" in told.stdout
-    runs = CliRunner().invoke(careloom, ["pipeline", "history", "omop"]).stdout.splitlines()
+    runs = CliRunner().invoke(careloom, ["pipeline", "history", "omop", "--json"]).stdout.splitlines()
     assert [json.loads(line)["askedBy"] for line in runs] == ["command", "command"]
 
 
@@ -162,7 +162,7 @@ def test_a_gate_that_does_not_hold_fails_the_step_and_names_the_table(site: Site
     assert status == 1
     lake = next(one for one in standings if one["name"] == "lake")
     assert (lake["state"], lake["retries"], lake["error"]) == ("failed", 1, told["reason"])
-    assert [json.loads(line)["outcome"] for line in _lines("pipeline", "history", "lake")] == [
+    assert [json.loads(line)["outcome"] for line in _lines("pipeline", "history", "lake", "--json")] == [
         "failed",
         "done",
     ]

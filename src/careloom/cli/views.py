@@ -274,7 +274,8 @@ def _poured(
     from careloom.lake.stream import piped, streamed
 
     with piped() as pipe:
-        file.writelines(streamed(connection, statement, wanted, pipe, source))
+        for piece in streamed(connection, statement, wanted, pipe, source):
+            file.write(piece)
         return pipe.rows
 
 
