@@ -38,7 +38,8 @@ def day(year: int, month: int, number: int, days: int = 1) -> tuple[datetime, da
 
 
 def test_a_patient_is_found_by_what_it_says(r4_examples: dict[str, bytes]) -> None:
-    phones = {(None, "(03) 5555 6473"), (None, "(03) 3410 5613"), (None, "(03) 5555 8834")}
+    numbers = {"work": "(03) 5555 6473", "mobile": "(03) 3410 5613", "old": "(03) 5555 8834"}
+    phones = {*numbers.items(), *(("phone", number) for number in numbers.values())}
     address = {
         "534 erewhon st peasantville, rainbow, vic 3999",
         "534 erewhon st",
@@ -54,7 +55,7 @@ def test_a_patient_is_found_by_what_it_says(r4_examples: dict[str, bytes]) -> No
         "phonetic": {"chalmers", "peter", "james", "jim", "windsor"},
         "family": {"chalmers", "windsor"},
         "given": {"peter", "james", "jim"},
-        "telecom": phones,
+        "telecom": phones | {("home", None)},
         "phone": phones,
         "gender": {(None, "male")},
         "birthdate": {day(1974, 12, 25)},

@@ -108,7 +108,7 @@ def test_the_commands_list_run_and_schedule_and_say_by_their_status_what_went_wr
     run = CliRunner().invoke
     assert "Mine" in run(careloom, ["lake", "report", "list"]).output
     ran = run(careloom, ["lake", "report", "run", id_])
-    assert (ran.exit_code, ran.stdout_bytes) == (0, b"id\r\np1\r\n")
+    assert (ran.exit_code, ran.stdout_bytes) == (0, b"id\np1\n")
     assert run(careloom, ["lake", "report", "run", id_, "-p", "before=soon"]).exit_code == 1
     assert run(careloom, ["lake", "report", "run", "nothing"]).exit_code == 1
     for option, told in (

@@ -92,7 +92,7 @@ def test_rows_are_laid_anew_when_the_shape_has_grown(shore: Shore, monkeypatch: 
         return pa.schema([field for field in whole(rtype) if field.name != "name"])
 
     with monkeypatch.context() as older:
-        for module in ("intake", "table", "sight", "compaction"):
+        for module in ("intake", "fit", "table", "sight", "compaction"):
             older.setattr(f"careloom.lake.{module}.table_schema", small, raising=False)
             older.setattr(f"careloom.lake.{module}.digest_of", lambda rtype: "0" * 8, raising=False)
         shore.say(patient("p1", "One"), patient("p2", "Two"))

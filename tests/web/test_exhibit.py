@@ -27,7 +27,7 @@ def test_every_leaf_of_a_message_carries_the_address_of_the_ledger() -> None:
     leaves = [message.address(position) for position, _ in message.leaves()]
     assert [where for where in leaves if where != "MSH-1"] == shown
     assert "OBX#2-5" in shown
-    assert said == "HL7 v2, 4 segments, utf_8"
+    assert said == "HL7 v2, 4 segments, UTF-8"
 
 
 def test_markup_in_a_message_is_shown_and_not_obeyed() -> None:
