@@ -153,6 +153,7 @@ def test_ctrl_c_while_the_database_starts_stops_at_once(home: Path) -> None:
     assert living_postmaster(Place(home / "database")) is None
 
 
+@pytest.mark.conformance
 def test_a_database_that_dies_is_started_again_and_messages_are_taken_again() -> None:
     first, second = messages(2, 9)
     with scratch_home("revived") as home:

@@ -68,6 +68,7 @@ def test_a_disk_without_room_is_one_sentence(small_disk: Path, left: int) -> Non
     assert "free at least 300 MB" in line or "No space left on device" in line
 
 
+@pytest.mark.conformance
 def test_a_load_that_fills_the_disk_says_so_and_goes_on_when_there_is_room(
     small_disk: Path, tmp_path: Path
 ) -> None:
@@ -97,6 +98,7 @@ def loading(home: Path, folder: Path, log: Path) -> subprocess.Popen[bytes]:
         return subprocess.Popen(command, stdout=stream, stderr=stream)
 
 
+@pytest.mark.conformance
 def test_a_careloom_whose_disk_is_full_refuses_what_it_cannot_keep_and_takes_it_when_there_is_room(
     small_disk: Path,
 ) -> None:

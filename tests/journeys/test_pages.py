@@ -15,7 +15,8 @@ HTML_BUDGET = 100 * 1024
 TABS = ("", "/timeline", "/vitals", "/results", "/identity")
 
 
-@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.conformance)])
+@pytest.mark.conformance
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_page_is_accessible_small_and_free_of_errors(
     visit: Callable[..., Any],
     story: Any,
@@ -191,7 +192,7 @@ def test_clicking_a_field_lights_what_became_of_it_and_back(visit: Callable[...,
     assert page.locator(".raw .lit[data-where]").all_inner_texts() == ["2160-0"]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.conformance)])
 def test_the_fhir_browser_is_walked_by_keys_from_a_hint_to_a_reference_and_back(
     visit: Callable[..., Any],
     story: Any,

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.browser
 CLINIC = Actor("clinic", frozenset({"source"}))
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.conformance)])
 def test_a_statement_is_completed_asked_and_drawn_by_keys(
     served: Any,
     visit: Callable[..., Any],

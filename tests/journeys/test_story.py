@@ -114,6 +114,7 @@ def test_a_number_opens_the_message_that_brought_it(
     shot(page, "story-7-message")
 
 
+@pytest.mark.conformance
 def test_every_number_of_the_record_leads_to_its_field(visit: Callable[..., Any], story: Any) -> None:
     story.well()
     story.worse()

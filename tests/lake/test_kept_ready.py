@@ -91,6 +91,7 @@ def test_kept_rows_are_those_of_a_run_for_everybody_while_the_store_moves_on(
     both(shore, monkeypatch, "observation", 9)
 
 
+@pytest.mark.conformance
 def test_every_ready_view_has_the_same_columns_kept_and_run(
     shore: Shore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

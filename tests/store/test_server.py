@@ -168,6 +168,7 @@ def test_a_zombie_postmaster_counts_as_dead_for_its_parent_and_for_others(home: 
     server.stop()
 
 
+@pytest.mark.conformance
 def test_children_that_outlive_their_postmaster_are_seen_out_before_the_next_start(home: Path) -> None:
     server = ensure(Settings(home=home), options=NO_SYNC)
     place = Place(home / "database")
